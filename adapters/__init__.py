@@ -1,0 +1,1 @@
+"""Turn foreign generators into what the core drives."""

@@ -1,0 +1,1 @@
+"""Baseline and enhanced arms side by side, paired by seed."""

@@ -1,0 +1,1 @@
+"""Datasets: read, checked, scaled and split."""

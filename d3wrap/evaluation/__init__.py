@@ -1,0 +1,1 @@
+"""Metrics and the classifiers they are taken from."""

@@ -1,0 +1,1 @@
+"""The D³ objectives, each a plugin on the hooks."""

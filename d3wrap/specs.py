@@ -1,0 +1,81 @@
+"""What plugins register: a name, a description, and how to build the thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from d3wrap.data.dataset import GZSLDataset
+
+if TYPE_CHECKING:
+    from d3wrap.generator import Backbone
+    from d3wrap.settings import D3Settings
+    from d3wrap.student import Student
+    from d3wrap.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """What every generator's settings hold; a plugin's settings subclass this dataclass with its own fields."""
+
+    steps: int = 4000
+    """Iterations (generator updates) of the host loop."""
+    batch_size: int = 64
+    """Real features per step."""
+    synthetic_per_class: int = 300
+    """Features generated per unseen class to train the final classifiers on."""
+
+
+@dataclass(frozen=True)
+class GeneratorSpec:
+    """A generator under a name: ``build(dataset, settings)`` gives an untrained backbone.
+
+    ``presets`` maps a preset's name to its settings, all instances of ``settings``.
+    """
+
+    name: str
+    family: str
+    summary: str
+    reference: str
+    settings: type[BackboneSettings]
+    presets: Mapping[str, BackboneSettings]
+    build: Callable[[GZSLDataset, Any], Backbone]
+
+
+@dataclass(frozen=True)
+class AdapterSpec:
+    """An adapter under a name: ``accepts(network)`` says whether it fits, ``build(network, **options)`` wraps it."""
+
+    name: str
+    summary: str
+    accepts: Callable[[object], bool]
+    build: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class ObjectiveContext:
+    """What an objective may look at while it is built; the teacher is trained and frozen by then."""
+
+    settings: D3Settings
+    dataset: GZSLDataset
+    teacher: Teacher
+    student: Student
+    train_teacher_logits: Tensor
+    """Teacher logits on all training rows, ``[n_train, |Y_s|]``, for statistics such as a standardisation."""
+
+
+@dataclass(frozen=True)
+class ObjectiveSpec:
+    """An objective under a name: ``build(context)`` gives an object with ``hookimpl`` methods.
+
+    An ``nn.Module`` may hold parameters; they are trained with the student's. ``weights`` are the default
+    weights of its terms, for the student and for the generator.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[ObjectiveContext], object]
+    terms: tuple[str, ...] = field(default=())

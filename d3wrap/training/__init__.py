@@ -1,0 +1,1 @@
+"""The host loop and what it stands on."""

@@ -1,0 +1,1 @@
+"""d3wrap's own generators, each registered like anybody's."""
