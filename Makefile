@@ -8,6 +8,7 @@ DEV_INSTALLED := $(VENV)/.dev-installed
 
 # One thread per process: the tests and the paired runs use processes, and two threads each is slower.
 export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint types bench clean
