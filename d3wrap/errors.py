@@ -1,5 +1,8 @@
 """The errors d3wrap raises on purpose: every one says what was found, what was expected and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class D3WrapError(Exception):
     """Base of every error d3wrap raises on purpose; catching it catches them all."""
@@ -30,3 +33,11 @@ class MissingExtraError(D3WrapError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'd3wrap[{extra}]'")
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Return the end of an error message about an unknown name: the nearest known one, and all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(found, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (known: {', '.join(names) or 'none'})"

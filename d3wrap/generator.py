@@ -69,7 +69,7 @@ class Backbone(nn.Module, ABC):
 
     def prepare(self, dataset: GZSLDataset, rng: torch.Generator) -> None:
         """Learn from the training rows what the phases need beforehand; the default needs nothing."""
-        return None
+        return
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:

@@ -12,9 +12,8 @@ from d3wrap.data.dataset import GZSLDataset
 
 if TYPE_CHECKING:
     from d3wrap.generator import Backbone
+    from d3wrap.networks import Student, Teacher
     from d3wrap.settings import D3Settings
-    from d3wrap.student import Student
-    from d3wrap.teacher import Teacher
 
 
 @dataclass(frozen=True)

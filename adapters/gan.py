@@ -1,0 +1,136 @@
+"""Train any conditional generator network as a Wasserstein GAN with gradient penalty."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from d3wrap import hookimpl
+from d3wrap.adapters.callable import CallableGenerator, Order, probe
+from d3wrap.adapters.critic import Critic, closed_form_penalty, interpolate
+from d3wrap.data import GZSLDataset
+from d3wrap.errors import ConfigError, did_you_mean
+from d3wrap.evaluation import SoftmaxClassifier, fit_classifier
+from d3wrap.generator import Backbone, Phase, RealBatch
+from d3wrap.specs import AdapterSpec
+
+
+class GANBackbone(Backbone):
+    """A generator network trained as in f-CLSWGAN (Xian et al., CVPR 2018).
+
+    Critic phase, ``critic_steps`` times: E[D(x̃, a)] − E[D(x, a)] + λ E[(‖∇D‖ − 1)²]. Generator phase:
+    −E[D(x̃, a)] + β L_cls, where L_cls is the cross-entropy of a softmax classifier trained beforehand on real
+    features of the seen classes and then frozen; ``classification_weight`` is β.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        noise_dim: int,
+        feature_dim: int,
+        semantic_dim: int,
+        order: Order | None = None,
+        critic_hidden: int = 4096,
+        critic_steps: int = 5,
+        penalty_weight: float = 10.0,
+        classification_weight: float = 0.01,
+        lr: float = 1e-4,
+        name: str = "gan",
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.feature_dim, self.semantic_dim = feature_dim, semantic_dim
+        self.generator = CallableGenerator(network, noise_dim=noise_dim, order=order)
+        self.critic = Critic(feature_dim, semantic_dim, critic_hidden)
+        self.critic_steps = critic_steps
+        self.penalty_weight = penalty_weight
+        self.classification_weight = classification_weight
+        self.lr = lr
+        self.seen_classifier: SoftmaxClassifier | None = None
+
+    def prepare(self, dataset: GZSLDataset, rng: torch.Generator) -> None:
+        """Train and freeze the softmax classifier of the classification term."""
+        if self.classification_weight == 0:
+            return
+        features, labels = dataset.train_features, dataset.train_labels
+        classifier = SoftmaxClassifier(self.feature_dim, dataset.num_classes).to(features)
+        fit_classifier(classifier, features, labels, rng=rng)
+        self.seen_classifier = classifier.requires_grad_(False)
+
+    def phases(self) -> Sequence[Phase]:
+        """Return ``critic_steps`` critic steps and one generator step."""
+        return (
+            Phase("critic", tuple(self.critic.parameters()), lr=self.lr, repeats=self.critic_steps),
+            Phase("generator", tuple(self.generator.parameters()), lr=self.lr, enhanced=True),
+        )
+
+    def losses(self, phase: str, batch: RealBatch, rng: torch.Generator) -> Mapping[str, Tensor]:
+        """Return the terms of ``critic`` or ``generator``; see the class for the equations."""
+        if phase == "critic":
+            with torch.no_grad():
+                generated = self.generate(batch.semantics, rng=rng)
+            points = interpolate(batch.features, generated, rng)
+            scores = self.critic(torch.cat([generated, batch.features]), torch.cat([batch.semantics] * 2))
+            on_generated, on_real = scores.chunk(2)
+            return {
+                "wasserstein": on_generated.mean() - on_real.mean(),
+                "penalty": self.penalty_weight * closed_form_penalty(self.critic, points, batch.semantics),
+            }
+        generated = self.generate(batch.semantics, rng=rng)
+        terms = {"adversarial": -self.critic(generated, batch.semantics).mean()}
+        if self.seen_classifier is not None:
+            logits = self.seen_classifier(generated)
+            terms["classification"] = self.classification_weight * F.cross_entropy(logits, batch.labels)
+        return terms
+
+    def generate(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
+        """Generate one feature for each row: ``[n, k]`` → ``[n, d]``."""
+        return self.generator.generate(semantics, rng=rng)
+
+
+@dataclass(frozen=True)
+class GANAdapter:
+    """A generator network waiting for the dataset whose sizes its critic needs; see :meth:`bind`."""
+
+    network: nn.Module
+    options: Mapping[str, Any]
+
+    def bind(self, dataset: GZSLDataset) -> GANBackbone:
+        """Build the backbone for a dataset, after one trial call of the network.
+
+        Raises :class:`~d3wrap.errors.ShapeError` where the network does not take or give what the dataset has.
+        """
+        backbone = GANBackbone(
+            self.network, feature_dim=dataset.feature_dim, semantic_dim=dataset.semantic_dim, **self.options
+        )
+        probe(backbone.generator, dataset)
+        return backbone
+
+
+def adapt_network(network: nn.Module, *, noise_dim: int, **options: Any) -> GANAdapter:
+    """Adapt a network called with noise and semantics; ``options`` are those of :class:`GANBackbone`."""
+    known = set(inspect.signature(GANBackbone.__init__).parameters) - {"self", "network", "feature_dim", "semantic_dim"}
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"adapter 'gan' has no option {option!r}{did_you_mean(option, known)}")
+    return GANAdapter(network, {"noise_dim": noise_dim, **options})
+
+
+@hookimpl
+def register_adapters(register: Callable[[AdapterSpec], None]) -> None:
+    """Register the adapter ``gan``."""
+    register(
+        AdapterSpec(
+            name="gan",
+            summary="a network called with noise and semantics, trained as a WGAN-GP with a critic of ours",
+            accepts=lambda network: isinstance(network, nn.Module),
+            build=adapt_network,
+        )
+    )

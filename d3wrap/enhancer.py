@@ -1,0 +1,177 @@
+"""The enhancer: it owns teacher, student and objectives, and gives their gradient to a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from d3wrap.batch import ClassifierStep, D3Batch
+from d3wrap.data import GZSLDataset
+from d3wrap.errors import ShapeError
+from d3wrap.generator import Generator
+from d3wrap.manager import Plugins, load_plugins
+from d3wrap.networks import Student, Teacher
+from d3wrap.seeds import initialising, stream
+from d3wrap.settings import D3Settings
+from d3wrap.specs import ObjectiveContext
+from d3wrap.training.optimizer import adam
+from d3wrap.training.teacher import train_teacher
+from d3wrap.weights import check_names, weighted_sum
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What :meth:`Enhancer.on_batch` gives back.
+
+    ``terms`` are the named scalar losses, detached, by ``objective/term``. ``total`` is the generator's weighted
+    sum: its backward pass reaches the generator and nothing else, the student has had its step already.
+    """
+
+    terms: Mapping[str, Tensor]
+    total: Tensor
+
+
+class Enhancer:
+    """D³ training for one generator on one dataset, on the dataset's device and in its dtype.
+
+    It draws from random streams of its own, derived from ``seed``, so that a run whose objectives are all blocked
+    equals the plain baseline bit for bit. ``plugins`` are those to take objectives and hooks from; by default
+    all that are installed and allowed by ``D3WRAP_PLUGINS``.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        dataset: GZSLDataset,
+        settings: D3Settings | None = None,
+        *,
+        seed: int = 0,
+        plugins: Plugins | None = None,
+    ) -> None:
+        self.generator = generator
+        self.dataset = dataset
+        self.settings = (settings or D3Settings()).resolved()
+        self.seed = seed
+        self.plugins = plugins if plugins is not None else load_plugins()
+        self._prepared = False
+
+    def prepare(self) -> None:
+        """Train the teacher, make the student, build the objectives and freeze the hooks; once."""
+        if self._prepared:
+            return
+        dataset, settings, seed = self.dataset, self.settings, self.seed
+        self.teacher: Teacher = train_teacher(dataset, settings, seed)
+        with initialising(seed, "student"):
+            student = Student(dataset.feature_dim, settings.embedding_dim, dataset.num_classes)
+        self.student: Student = student.to(dataset.features)
+        with torch.no_grad():
+            logits = torch.cat([self.teacher(part).logits for part in dataset.train_features.split(4096)])
+        context = ObjectiveContext(settings, dataset, self.teacher, self.student, logits)
+        with initialising(seed, "objectives"):
+            self.objectives = {name: spec.build(context) for name, spec in self.plugins.objectives.items()}
+        known = [f"{name}/{term}" for name, spec in self.plugins.objectives.items() for term in spec.terms]
+        check_names(settings.student_weights, known, "student_weights")
+        check_names(settings.generator_weights, known, "generator_weights")
+        self._on_generate = self.plugins.freeze("on_generate", self.objectives)
+        self._on_batch = self.plugins.freeze("on_batch", self.objectives)
+        self._on_classifier_step = self.plugins.freeze("on_classifier_step", self.objectives)
+        modules = [self.student, *(o for o in self.objectives.values() if isinstance(o, nn.Module))]
+        self._learned = [p for module in modules for p in module.parameters() if p.requires_grad]
+        self._optimizer = adam(self._learned, lr=settings.student_lr)
+        self._classes = stream(seed, "d3/classes", dataset.features.device)
+        self._noise = stream(seed, "d3/noise", dataset.features.device)
+        self._prepared = True
+
+    def on_generate(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Pass features the generator produced for classes ``labels`` through the plugins' ``on_generate`` hooks.
+
+        Shapes: ``[n, d]`` and ``[n]`` → ``[n, d]``.
+        """
+        self.prepare()
+        return self._on_generate.chain(features, labels=labels, semantics=self.dataset.semantics[labels])
+
+    def on_batch(self, features: Tensor, labels: Tensor) -> Losses:
+        """Train the student one step on a real batch and on generated unseen features, and return the losses.
+
+        Add ``.total`` to the generator's loss. Shapes: features ``[b, d]``, labels ``[b]`` class ids of seen classes.
+        """
+        self.prepare()
+        if not len(self._on_batch):
+            return Losses({}, features.new_zeros(()))
+        unseen_labels = self._draw_unseen()
+        generated = self.generator.generate(self.dataset.semantics[unseen_labels], rng=self._noise)
+        generated = self.on_generate(generated, unseen_labels)
+        # The losses are differentiated down to the features; from there on the generator's graph goes its own way.
+        leaf = generated.detach().requires_grad_()
+        batch = self.observe(features, labels, leaf, unseen_labels)
+        terms = self._on_batch.losses(batch=batch)
+        on_features = self._step_student(terms, leaf)
+        shown = {name: value.detach() for name, value in terms.items()}
+        if on_features is None:
+            return Losses(shown, generated.new_zeros(()))
+        value, gradient = on_features
+        carrier = (generated * gradient).sum()
+        return Losses(shown, value.detach() + carrier - carrier.detach())
+
+    def on_classifier_step(self, step: ClassifierStep) -> Tensor | None:
+        """Return the weighted sum of the hooks' losses for one step of a classifier, ``None`` where there is none."""
+        self.prepare()
+        terms = self._on_classifier_step.losses(step=step)
+        return weighted_sum(terms, self.settings.student_weights, self.settings.default_weight)
+
+    def observe(self, real: Tensor, labels: Tensor, generated: Tensor, generated_labels: Tensor) -> D3Batch:
+        """Show teacher and student a batch: real features ``[b, d]`` first, then generated ones ``[m, d]``."""
+        if real.shape[1:] != generated.shape[1:]:
+            raise ShapeError(
+                f"real features have shape {tuple(real.shape)}, generated ones {tuple(generated.shape)}: "
+                "the widths must agree"
+            )
+        features = torch.cat([real, generated])
+        return D3Batch(
+            features=features,
+            labels=torch.cat([labels, generated_labels]),
+            num_real=real.shape[0],
+            teacher=self.teacher(features),
+            student=self.student(features),
+            seen=self.dataset.seen,
+            unseen=self.dataset.unseen,
+        )
+
+    def add_gradients(self, own: Sequence[Tensor], losses: Losses, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+        """Return the generator's ``own`` gradients plus those of ``losses.total``.
+
+        With ``gradient_share`` s the D³ gradient is first scaled to norm s·‖own‖, over all ``parameters`` together.
+        """
+        if not losses.total.requires_grad:
+            return list(own)
+        extra = torch.autograd.grad(losses.total, parameters, allow_unused=True, materialize_grads=True)
+        share = self.settings.gradient_share
+        if not share:
+            return torch._foreach_add(own, extra)
+        scale = share * nn.utils.get_total_norm(own) / nn.utils.get_total_norm(extra).clamp(min=1e-12)
+        return [a + scale * b for a, b in zip(own, extra, strict=True)]
+
+    def _draw_unseen(self) -> Tensor:
+        unseen, most = self.dataset.unseen, self.settings.max_unseen_classes
+        if len(unseen) > most:
+            unseen = unseen[torch.randperm(len(unseen), generator=self._classes, device=unseen.device)[:most]]
+        return unseen.repeat_interleave(self.settings.generated_per_class)
+
+    def _step_student(self, terms: Mapping[str, Tensor], leaf: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Step the student; return the generator's total and its gradient on the generated features."""
+        settings = self.settings
+        student = weighted_sum(terms, settings.student_weights, settings.default_weight)
+        generator = weighted_sum(terms, settings.generator_weights, settings.default_weight)
+        gradient = None
+        if generator is not None:
+            (gradient,) = torch.autograd.grad(generator, leaf, retain_graph=True, allow_unused=True)
+        if student is not None:
+            gradients = torch.autograd.grad(student, self._learned, allow_unused=True)
+            for parameter, value in zip(self._learned, gradients, strict=True):
+                parameter.grad = value
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+        return None if generator is None or gradient is None else (generator, gradient)

@@ -1,0 +1,69 @@
+"""Collect losses on the device and look at them once per interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from d3wrap.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Record:
+    """The losses of one log interval: means over its steps by ``plugin/term``, the last step's number, seconds."""
+
+    step: int
+    losses: Mapping[str, float]
+    seconds: float
+
+
+class LossLog:
+    """A buffer of losses on the device, brought to the host once per ``interval`` steps.
+
+    :meth:`take` raises :class:`~d3wrap.errors.TrainingError` naming step, term and plugin of the first loss in the
+    interval that is not finite.
+    """
+
+    def __init__(self, interval: int, device: torch.device) -> None:
+        self.interval = interval
+        self.device = device
+        self.names: tuple[str, ...] = ()
+        self._rows: list[Tensor] = []
+        self._first_step = 1
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Add one step's losses, named ``plugin/term``; the names must be the same in every step."""
+        names = tuple(losses)
+        if not self.names:
+            self.names = names
+        elif names != self.names:
+            raise TrainingError(
+                f"step {self._first_step + len(self._rows)}: the losses are {sorted(names)}, before they were "
+                f"{sorted(self.names)}: a plugin must return the same terms at every step"
+            )
+        # float64 holds any loss's value, and stacking is the only kernel a step costs.
+        self._rows.append(torch.stack([value.detach().double() for value in losses.values()]))
+
+    @property
+    def full(self) -> bool:
+        """Whether an interval is complete."""
+        return len(self._rows) >= self.interval
+
+    def take(self) -> dict[str, float]:
+        """Return the mean of each loss over the steps added since the last call, and start anew."""
+        rows = torch.stack(self._rows).tolist()
+        for offset, row in enumerate(rows):
+            for name, value in zip(self.names, row, strict=True):
+                if not math.isfinite(value):
+                    plugin, _, term = name.partition("/")
+                    raise TrainingError(
+                        f"step {self._first_step + offset}: term {term!r} of plugin {plugin!r} is {value}; training "
+                        "stops. Try a smaller learning rate or weight for it, or look at its inputs"
+                    )
+        self._first_step += len(rows)
+        self._rows = []
+        return {name: sum(row[i] for row in rows) / len(rows) for i, name in enumerate(self.names)}

@@ -1,0 +1,41 @@
+"""Train the teacher: a classifier of the seen classes, whose confidence later tells in- from out-of-distribution."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from d3wrap.data import GZSLDataset
+from d3wrap.errors import TrainingError
+from d3wrap.networks import Teacher
+from d3wrap.seeds import initialising, stream
+from d3wrap.settings import D3Settings
+from d3wrap.training.optimizer import adam
+
+
+def train_teacher(dataset: GZSLDataset, settings: D3Settings, seed: int) -> Teacher:
+    """Train a teacher by cross-entropy on the real features of the seen classes, then freeze it.
+
+    Its logits run over ``dataset.seen`` in that order. Raises :class:`~d3wrap.errors.TrainingError` if the loss is
+    not finite at the end.
+    """
+    features = dataset.train_features
+    with initialising(seed, "teacher"):
+        teacher = Teacher(dataset.feature_dim, settings.embedding_dim, len(dataset.seen))
+    teacher.to(features)
+    positions = torch.searchsorted(dataset.seen, dataset.train_labels)
+    optimizer = adam(teacher.parameters(), lr=settings.teacher_lr)
+    rng = stream(seed, "teacher/batches", features.device)
+    loss = features.new_zeros(())
+    for _ in range(settings.teacher_epochs):
+        order = torch.randperm(features.shape[0], generator=rng, device=features.device)
+        for rows in order.split(settings.teacher_batch_size):
+            loss = F.cross_entropy(teacher(features[rows]).logits, positions[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    if not bool(torch.isfinite(loss)):
+        raise TrainingError(
+            f"the teacher's loss is {float(loss)} after {settings.teacher_epochs} epochs: lower teacher_lr"
+        )
+    return teacher.eval().requires_grad_(False)

@@ -1,0 +1,28 @@
+"""Weights of loss terms, by objective or by term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+from d3wrap.errors import ConfigError, did_you_mean
+
+
+def weight_of(term: str, weights: Mapping[str, float], default: float) -> float:
+    """Return the weight of ``objective/term``: its own, else its objective's, else ``default``."""
+    return weights.get(term, weights.get(term.partition("/")[0], default))
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float], default: float) -> Tensor | None:
+    """Return Σ weight · term, or ``None`` where every weight is 0 (so that nothing is computed for it)."""
+    parts = [value * w for name, value in terms.items() if (w := weight_of(name, weights, default)) != 0]
+    return sum(parts[1:], parts[0]) if parts else None
+
+
+def check_names(weights: Mapping[str, float], known: Iterable[str], where: str) -> None:
+    """Raise :class:`~d3wrap.errors.ConfigError` for a weight whose name is none of ``known`` terms or objectives."""
+    names = {n for term in known for n in (term, term.partition("/")[0])}
+    for name in weights:
+        if name not in names:
+            raise ConfigError(f"{where}: no loss is called {name!r}{did_you_mean(name, names)}")
