@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
-from torch import Tensor
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from d3wrap.batch import ClassifierStep, D3Batch
     from d3wrap.specs import AdapterSpec, GeneratorSpec, ObjectiveSpec
 
