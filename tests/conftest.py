@@ -1,4 +1,4 @@
-"""What all tests share: determinism, the folders outside the repository, and the gpu mark."""
+"""What all tests share: determinism, the real datasets, and the gpu mark."""
 
 from __future__ import annotations
 
@@ -20,22 +20,12 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder D3WRAP_DATA names, with ``FLO/`` and ``splits/``: real datasets we may not redistribute."""
-    return _folder_named_by("D3WRAP_DATA")
-
-
-@pytest.fixture(scope="session")
-def fixtures_folder() -> Path:
-    """The folder D3WRAP_FIXTURES names: golden numbers made by running the authors' released code."""
-    return _folder_named_by("D3WRAP_FIXTURES")
-
-
-def _folder_named_by(variable: str) -> Path:
-    value = os.environ.get(variable)
+    value = os.environ.get("D3WRAP_DATA")
     if not value:
-        pytest.skip(f"{variable} is not set; see CONTRIBUTING.md")
+        pytest.skip("D3WRAP_DATA is not set; see CONTRIBUTING.md")
     folder = Path(value)
     if not folder.is_dir():
-        pytest.skip(f"{variable} names {folder}, which is not a folder; see CONTRIBUTING.md")
+        pytest.skip(f"D3WRAP_DATA names {folder}, which is not a folder; see CONTRIBUTING.md")
     return folder
 
 
