@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from d3wrap import hookimpl
 from d3wrap.adapters.callable import CallableGenerator, Order, probe
-from d3wrap.adapters.critic import Critic, closed_form_penalty, interpolate
+from d3wrap.adapters.critic import Critic
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, did_you_mean
 from d3wrap.evaluation import SoftmaxClassifier, fit_classifier
@@ -76,12 +76,10 @@ class GANBackbone(Backbone):
         if phase == "critic":
             with torch.no_grad():
                 generated = self.generate(batch.semantics, rng=rng)
-            points = interpolate(batch.features, generated, rng)
-            scores = self.critic(torch.cat([generated, batch.features]), torch.cat([batch.semantics] * 2))
-            on_generated, on_real = scores.chunk(2)
+            on_real, on_generated, penalty = self.critic.compare(batch.features, generated, batch.semantics, rng)
             return {
                 "wasserstein": on_generated.mean() - on_real.mean(),
-                "penalty": self.penalty_weight * closed_form_penalty(self.critic, points, batch.semantics),
+                "penalty": self.penalty_weight * penalty,
             }
         generated = self.generate(batch.semantics, rng=rng)
         terms = {"adversarial": -self.critic(generated, batch.semantics).mean()}

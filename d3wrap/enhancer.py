@@ -19,7 +19,7 @@ from d3wrap.settings import D3Settings
 from d3wrap.specs import ObjectiveContext
 from d3wrap.training.optimizer import adam
 from d3wrap.training.teacher import train_teacher
-from d3wrap.weights import check_names, weighted_sum
+from d3wrap.weights import check_names, named_terms, weighted_sum
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Enhancer:
         Add ``.total`` to the generator's loss. Shapes: features ``[b, d]``, labels ``[b]`` class ids of seen classes.
         """
         self.prepare()
-        if not len(self._on_batch):
+        if not self._on_batch.plugins:
             return Losses({}, features.new_zeros(()))
         unseen_labels = self._draw_unseen()
         generated = self.generator.generate(self.dataset.semantics[unseen_labels], rng=self._noise)
@@ -107,7 +107,7 @@ class Enhancer:
         # The losses are differentiated down to the features; from there on the generator's graph goes its own way.
         leaf = generated.detach().requires_grad_()
         batch = self.observe(features, labels, leaf, unseen_labels)
-        terms = self._on_batch.losses(batch=batch)
+        terms = named_terms(self._on_batch(batch=batch))
         on_features = self._step_student(terms, leaf)
         shown = {name: value.detach() for name, value in terms.items()}
         if on_features is None:
@@ -119,7 +119,7 @@ class Enhancer:
     def on_classifier_step(self, step: ClassifierStep) -> Tensor | None:
         """Return the weighted sum of the hooks' losses for one step of a classifier, ``None`` where there is none."""
         self.prepare()
-        terms = self._on_classifier_step.losses(step=step)
+        terms = named_terms(self._on_classifier_step(step=step))
         return weighted_sum(terms, self.settings.student_weights, self.settings.default_weight)
 
     def observe(self, real: Tensor, labels: Tensor, generated: Tensor, generated_labels: Tensor) -> D3Batch:

@@ -53,7 +53,7 @@ class D3Settings:
     temperature: float = 2.0
     """Temperature τ of L_kl."""
 
-    # Weights, by objective (``id2sd``) or by term (``id2sd.labels``); a term's own weight goes first.
+    # Weights, by objective (``id2sd``) or by term (``id2sd/labels``); a term's own weight goes first.
     student_weights: Mapping[str, float] = field(default_factory=dict)
     """Weights of the terms in the student's loss; what is not named weighs 1 (corrected) or 1e-4 (released)."""
     generator_weights: Mapping[str, float] = field(default_factory=dict)

@@ -9,6 +9,11 @@ from torch import Tensor
 from d3wrap.errors import ConfigError, did_you_mean
 
 
+def named_terms(results: Iterable[tuple[str, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+    """Return what a hook's plugins gave as one mapping, by ``plugin/term``."""
+    return {f"{plugin}/{term}": value for plugin, terms in results for term, value in terms.items()}
+
+
 def weight_of(term: str, weights: Mapping[str, float], default: float) -> float:
     """Return the weight of ``objective/term``: its own, else its objective's, else ``default``."""
     return weights.get(term, weights.get(term.partition("/")[0], default))
