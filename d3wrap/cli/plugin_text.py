@@ -1,0 +1,39 @@
+"""A loaded plugin in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator
+
+from d3wrap.manager import LoadedPlugin
+from d3wrap.plugin_registry import Spec
+from d3wrap.specs import GeneratorSpec, ObjectiveSpec
+
+
+def describe_plugin(loaded: LoadedPlugin) -> str:
+    """Return what a plugin registers, and each hook it implements with its place and docstring."""
+    lines = [f"plugin {loaded.name}"]
+    for spec in loaded.specs:
+        lines += ["", *_spec_lines(spec)]
+    lines += ["", "hooks"]
+    for hook in loaded.hooks:
+        function = inspect.unwrap(hook.function)
+        place = f"{inspect.getsourcefile(function)}:{inspect.getsourcelines(function)[1]}"
+        lines += [f"  {hook.hook}({', '.join(hook.arguments)})  {place}"]
+        lines += [f"    {line}" for line in (inspect.getdoc(function) or "no docstring").splitlines()]
+    return "\n".join(lines)
+
+
+def _spec_lines(spec: Spec) -> Iterator[str]:
+    kind = type(spec).__name__.removesuffix("Spec").lower()
+    yield f"{kind} {spec.name}: {spec.summary}"
+    if isinstance(spec, ObjectiveSpec):
+        yield f"  terms: {', '.join(spec.terms) or 'none declared'}"
+    if isinstance(spec, GeneratorSpec):
+        yield f"  family: {spec.family}"
+        yield f"  reference: {spec.reference}"
+        yield "  settings:"
+        for field in dataclasses.fields(spec.settings):
+            values = (f"{name} {getattr(preset, field.name)!r}" for name, preset in spec.presets.items())
+            yield f"    {field.name}: {field.type} ({', '.join(values)})"
