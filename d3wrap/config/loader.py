@@ -101,7 +101,7 @@ def _fault(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     mark = error.problem_mark or error.context_mark
     problem = ", ".join(part for part in (error.context, error.problem) if part)
     if "'\\t'" in problem:
-        problem = "a tab cannot indent YAML; use spaces"
+        problem = "found a tab where YAML wants spaces"
     elif "but found another document" in problem:
         problem = "a second document ('---') starts here; a configuration is one document"
     return (mark.line + 1 if mark else 1), problem
