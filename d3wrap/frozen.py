@@ -22,9 +22,9 @@ class FrozenHook:
     def __init__(self, name: str, found: Iterable[Implementation]) -> None:
         self.name = name
         self._implementations = tuple(sorted(found, key=lambda one: one.order))
-        for one, other in zip(self._implementations, self._implementations[1:], strict=False):
-            if one.plugin == other.plugin:
-                raise PluginError(f"hook {name} is implemented by two plugins called {one.plugin!r}; rename one")
+        for plugin in self.plugins:
+            if self.plugins.count(plugin) > 1:
+                raise PluginError(f"hook {name} is implemented by two plugins called {plugin!r}; rename one")
 
     @property
     def plugins(self) -> tuple[str, ...]:
