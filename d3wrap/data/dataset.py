@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,7 +71,7 @@ class GZSLDataset:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> GZSLDataset:
         """Return the dataset on another device; ``dtype`` changes features and semantics alone."""
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(device=device, dtype=dtype if value.is_floating_point() else None)
             for name, value in vars(self).items()
             if isinstance(value, Tensor)

@@ -19,9 +19,11 @@ class MinMaxScaler:
     span: Tensor
 
     @classmethod
-    def fit(cls, features: Tensor) -> MinMaxScaler:
-        """Fit on ``features`` of shape ``[n, d]``, n ≥ 1."""
+    def fit(cls, features: Tensor, *, jointly: bool = False) -> MinMaxScaler:
+        """Fit on ``features`` of shape ``[n, d]``, n ≥ 1; ``jointly`` gives all d one range, as pixels have."""
         minimum, maximum = features.amin(0), features.amax(0)
+        if jointly:
+            minimum, maximum = minimum.amin().expand_as(minimum), maximum.amax().expand_as(maximum)
         span = maximum - minimum
         return cls(minimum, torch.where(span > 0, span, torch.ones_like(span)))
 

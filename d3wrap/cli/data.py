@@ -1,0 +1,94 @@
+"""``d3wrap data``: convert, look at and check datasets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from d3wrap.data.checks import CHECKS
+from d3wrap.data.converted import SUFFIX, write_converted
+from d3wrap.data.dataset import GZSLDataset
+from d3wrap.data.load import read_dataset
+from d3wrap.data.summary import Summary, summarise
+from d3wrap.errors import DataError
+
+
+def _source(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the argument and the options that say which dataset."""
+    for option in (
+        click.option("--semantics", default="att", show_default=True, help="Variable that describes the classes."),
+        click.option("--split", help="Split file of a directory, without .mat."),
+        click.option("--features", help="Feature file of a directory, without .mat."),
+        click.argument("source"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def data() -> None:
+    """Convert, look at and check datasets.
+
+    A dataset is a name (digits, synthetic, synthetic:classes=20,dim=64), a directory of xlsa17 .mat files,
+    a .npz file or a file that d3wrap converted.
+    """
+
+
+@data.command()
+@_source
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=f"File to write, ending in {SUFFIX}.")
+def convert(source: str, out: Path | None, **choice: Any) -> None:
+    """Write SOURCE as one file that loads without parsing."""
+    target = out or Path(f"{source.partition(':')[0].rstrip('/').rpartition('/')[2]}{SUFFIX}")
+    if target.suffix != SUFFIX:
+        raise click.BadParameter(f"{target} must end in {SUFFIX}", param_hint="--out")
+    dataset = read_dataset(source, **choice)
+    write_converted(dataset, target)
+    click.echo(f"{target}: {target.stat().st_size:,} bytes, {len(dataset.labels):,} features")
+
+
+@data.command()
+@_source
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(source: str, as_json: bool, **choice: Any) -> None:
+    """Show sizes, splits, ranges and where the numbers came from."""
+    summary = summarise(read_dataset(source, **choice))
+    if as_json:
+        click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        _print(summary)
+
+
+@data.command()
+@_source
+@click.pass_context
+def check(context: click.Context, source: str, **choice: Any) -> None:
+    """Check everything that must hold; exit with 1 at the first thing that does not."""
+    try:
+        read_dataset(source, check=_check_aloud, **choice)
+    except DataError as error:
+        click.echo(f"FAILED  {error}")
+        context.exit(1)
+    click.echo(f"{source}: all {len(CHECKS) + 1} checks passed")
+
+
+def _check_aloud(dataset: GZSLDataset) -> None:
+    click.echo("ok      files can be read and have the format")
+    for item in CHECKS:
+        item.run(dataset)
+        click.echo(f"ok      {item.holds}")
+
+
+def _print(summary: Summary) -> None:
+    table = Table(show_header=False, title=str(summary["name"]), title_justify="left")
+    for key, value in summary.items():
+        if isinstance(value, dict):
+            value = "\n".join(f"{name}: {part}" for name, part in value.items())
+        table.add_row(key.replace("_", " "), str(value))
+    Console(soft_wrap=False).print(table, markup=False)

@@ -1,0 +1,94 @@
+"""One function that loads any dataset d3wrap can read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from d3wrap.data.checks import check_dataset
+from d3wrap.data.converted import SUFFIX, check_sources, read_converted
+from d3wrap.data.dataset import GZSLDataset
+from d3wrap.data.directory import read_directory
+from d3wrap.data.limits import DEFAULT_LIMITS, Limits
+from d3wrap.data.names import NAMES, is_name, read_named
+from d3wrap.data.npz import read_npz
+from d3wrap.data.scaling import MinMaxScaler
+from d3wrap.errors import ConfigError, DataError, did_you_mean
+
+Scale = Literal["minmax", "none"]
+
+
+def load_dataset(
+    path_or_name: str | os.PathLike[str],
+    *,
+    features: str | None = None,
+    split: str | None = None,
+    semantics: str = "att",
+    scale: Scale = "minmax",
+    cache: str | os.PathLike[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> GZSLDataset:
+    """Load a dataset, check it, and scale its features with the range they have on the training rows.
+
+    ``path_or_name``: ``"digits"``, ``"synthetic"`` or ``"synthetic:classes=20,dim=64"``; a directory of xlsa17
+    ``.mat`` files; a ``.npz`` file; or a ``.safetensors`` file that d3wrap converted. ``features``, ``split`` (file
+    names without ``.mat``) and ``semantics`` (``"att"`` or ``"original_att"``) choose within a directory. A
+    directory is converted once, beside its files or in ``cache`` (see :mod:`d3wrap.data.cache`).
+    ``scale="none"`` leaves features as in the source.
+
+    Raises :class:`~d3wrap.errors.DataError` for what cannot be read or fails a check,
+    :class:`~d3wrap.errors.ConfigError` for a wrong argument and :class:`~d3wrap.errors.MissingExtraError` for
+    MATLAB v7.3 files without h5py.
+    """
+    if scale not in ("minmax", "none"):
+        raise ConfigError(f"scale is {scale!r}, expected 'minmax' or 'none'")
+    dataset = read_dataset(
+        path_or_name, features=features, split=split, semantics=semantics, cache=cache, limits=limits
+    )
+    if scale == "none":
+        return dataset
+    # pixels share one range, or a pixel that seen pictures never use would be blown up in unseen ones
+    scaler = MinMaxScaler.fit(dataset.train_features, jointly=dataset.image_shape is not None)
+    return replace(dataset, features=scaler.transform(dataset.features), scaler=scaler)
+
+
+def read_dataset(
+    path_or_name: str | os.PathLike[str],
+    *,
+    features: str | None = None,
+    split: str | None = None,
+    semantics: str = "att",
+    cache: str | os.PathLike[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    check: Callable[[GZSLDataset], None] = check_dataset,
+) -> GZSLDataset:
+    """Do what :func:`load_dataset` does, without scaling; ``check`` sees the dataset before it is written anywhere."""
+    path = Path(path_or_name).expanduser()
+    named = isinstance(path_or_name, str) and is_name(path_or_name)
+    if path.is_dir() and not named:
+        return read_directory(
+            path, features=features, split=split, semantics=semantics, cache=cache, limits=limits, check=check
+        )
+    for option, value in (("features", features), ("split", split), ("semantics", semantics)):
+        if value not in (None, "att"):
+            raise ConfigError(f"{option}={value!r} chooses within a directory, and {path_or_name} is none")
+    dataset = read_named(str(path_or_name)) if named else _read_file(path, limits)
+    check(dataset)
+    return dataset
+
+
+def _read_file(path: Path, limits: Limits) -> GZSLDataset:
+    if not path.exists():
+        hint = did_you_mean(str(path).partition(":")[0], NAMES)
+        raise DataError(f"{path}: no such file or directory, and no dataset has that name{hint}")
+    if path.suffix == ".npz":
+        return read_npz(path, limits)
+    if path.suffix == SUFFIX:
+        dataset = read_converted(path, limits)
+        check_sources(path, dataset.provenance)
+        return dataset
+    what = "give the directory that holds it" if path.suffix == ".mat" else f"expected .npz, {SUFFIX} or a directory"
+    raise DataError(f"{path}: cannot be loaded on its own; {what}")
