@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from d3wrap.errors import ConfigError, ShapeError, TrainingError
 from d3wrap.evaluation.modes import evaluating
+from d3wrap.training.optimizer import adam
 
 StepLoss = Callable[[Tensor, Tensor, Tensor], Tensor | None]
 """``(features [b, d], labels [b], logits [b, C])`` → a scalar to add to the step's loss, or ``None``."""
@@ -62,12 +63,14 @@ def fit_classifier(
     rng: torch.Generator,
     settings: ClassifierSettings | None = None,
     step_loss: StepLoss | None = None,
+    cut: Callable[[Tensor, int], Iterable[Tensor]] = torch.split,
     name: str = "softmax",
 ) -> None:
     """Train ``model`` (features ``[b, d]`` → logits ``[b, C]``) on features ``[n, d]`` with labels ``[n]`` in place.
 
-    Each epoch visits every row once, in an order drawn from ``rng`` alone. Nothing waits for the device within an
-    epoch: raises ``TrainingError`` naming the first step whose loss was not finite when its epoch ends.
+    Each epoch visits every row once, in an order drawn from ``rng`` alone; ``cut(order, batch_size)`` makes batches of
+    it. Nothing waits for the device within an epoch: raises ``TrainingError`` naming the first step whose loss was
+    not finite when its epoch ends.
     """
     if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
         raise ShapeError(
@@ -75,12 +78,12 @@ def fit_classifier(
             f"found {list(features.shape)} and {list(labels.shape)}"
         )
     settings = settings or ClassifierSettings()
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
+    optimizer = adam(model.parameters(), lr=settings.lr)
     model.train()
     for epoch in range(settings.epochs):
         order = torch.randperm(len(labels), generator=rng, device=rng.device).to(features.device)
         losses = []
-        for rows in order.split(settings.batch_size):
+        for rows in cut(order, settings.batch_size):
             batch, target = features[rows], labels[rows]
             logits = model(batch)
             loss = F.cross_entropy(logits, target)

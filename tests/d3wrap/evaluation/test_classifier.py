@@ -30,7 +30,7 @@ def test_training_equals_a_plain_loop():
     model, plain = SoftmaxClassifier(5, 3), SoftmaxClassifier(5, 3)
     fit_classifier(model, features, labels, rng=rng(5), settings=settings)
 
-    optimizer, draw = torch.optim.Adam(plain.parameters(), lr=1e-2), rng(5)
+    optimizer, draw = torch.optim.Adam(plain.parameters(), lr=1e-2, betas=(0.5, 0.999)), rng(5)
     for _ in range(3):
         order = torch.randperm(50, generator=draw).tolist()
         for start in range(0, 50, 16):
@@ -67,6 +67,27 @@ def test_the_step_loss_sees_each_batch_and_adds_its_gradient():
     assert not torch.equal(plain, trained_with(double))
     assert seen == [((16, 5), (16,), (16, 3)), ((16, 5), (16,), (16, 3)), ((8, 5), (8,), (8, 3))] * 2
     assert torch.equal(plain, trained_with(lambda features, labels, logits: None))
+
+
+def test_batches_are_cut_as_asked():
+    features, labels = clusters(n=10)
+    orders, batches = [], []
+
+    def in_two(order, size):
+        orders.append((sorted(order.tolist()), size))
+        return order[:3], order[3:]
+
+    fit_classifier(
+        SoftmaxClassifier(5, 3),
+        features,
+        labels,
+        rng=rng(),
+        settings=ClassifierSettings(epochs=2, batch_size=4),
+        step_loss=lambda features, labels, logits: batches.append(len(labels)),
+        cut=in_two,
+    )
+    assert orders == [(list(range(10)), 4)] * 2
+    assert batches == [3, 7, 3, 7]
 
 
 def test_a_loss_that_is_not_finite_names_classifier_and_step():
