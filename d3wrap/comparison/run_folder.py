@@ -1,0 +1,77 @@
+"""One folder per run: ``manifest.json``, ``metrics.jsonl`` and weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from d3wrap.errors import DataError
+from d3wrap.files import atomic_path, write_json
+
+
+class RunFolder:
+    """The folder of one run, created where it does not exist.
+
+    Raises :class:`~d3wrap.errors.DataError` where a run is already stored there: a run is never written over.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if (self.path / "manifest.json").exists():
+            raise DataError(f"{self.path}: holds a run already; choose another folder or remove it")
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write ``manifest.json``."""
+        write_json(self.path / "manifest.json", dict(manifest))
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Add one line to ``metrics.jsonl``; it is on its way to disk when this returns."""
+        line = json.dumps(dict(record), ensure_ascii=False, allow_nan=False)
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def save_weights(self, name: str, weights: nn.Module | Mapping[str, Tensor]) -> Path:
+        """Write a network's parameters and buffers as ``NAME.safetensors``, atomically, and return the path."""
+        state = weights.state_dict() if isinstance(weights, nn.Module) else weights
+        path = self.path / f"{name}.safetensors"
+        with atomic_path(path) as temporary:
+            # Tied weights share memory, which the format does not allow: each name gets its own copy.
+            safetensors.torch.save_file({k: v.detach().cpu().clone().contiguous() for k, v in state.items()}, temporary)
+        return path
+
+
+def load_weights(path: str | os.PathLike[str], network: nn.Module) -> None:
+    """Load what :meth:`RunFolder.save_weights` wrote into ``network``, in place, on its own device and dtype.
+
+    Raises :class:`~d3wrap.errors.DataError` that names the file and the parameters missing, unknown or of another
+    shape; the network is unchanged then.
+    """
+    path = Path(path)
+    try:
+        stored = safetensors.torch.load_file(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise DataError(f"{path}: not a safetensors file that can be read: {error}") from error
+    own = network.state_dict()
+    faults = [
+        *(f"{key} is missing" for key in own if key not in stored),
+        *(f"{key} is unknown to the network" for key in stored if key not in own),
+        *(
+            f"{key} has shape {list(stored[key].shape)}, the network's has {list(own[key].shape)}"
+            for key in own
+            if key in stored and stored[key].shape != own[key].shape
+        ),
+    ]
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise DataError(f"{path} does not fit {type(network).__name__}: {'; '.join(faults[:3])}{more}")
+    network.load_state_dict(stored)

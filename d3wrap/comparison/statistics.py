@@ -1,0 +1,81 @@
+"""Compare two arms that share their seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from d3wrap.errors import DataError
+
+FEWEST_FOR_SIGNIFICANCE = 6
+"""With n pairs the exact two-sided Wilcoxon test cannot go below 2/2ⁿ, which is above 0.05 for n < 6."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Enhanced less baseline over seeds, paired; ``None`` where n = 1 says nothing.
+
+    ``low`` and ``high`` bound the 95 % Student-t interval of the mean; ``wins`` counts seeds with a difference above 0;
+    ``wilcoxon_p`` is the exact two-sided p of Wilcoxon's signed-rank test.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+    wins: int
+    wilcoxon_p: float
+
+
+def paired_difference(baseline: Mapping[int, float], enhanced: Mapping[int, float]) -> PairedDifference:
+    """Compare values by seed.
+
+    Raises :class:`~d3wrap.errors.DataError` unless both have the same seeds, and at least one.
+    """
+    if set(baseline) != set(enhanced) or not baseline:
+        raise DataError(
+            f"seeds do not pair up: baseline has {sorted(baseline)}, enhanced has {sorted(enhanced)}; "
+            "run the seeds that are missing"
+        )
+    differences = np.array([enhanced[seed] - baseline[seed] for seed in sorted(baseline)])
+    n, mean = len(differences), float(differences.mean())
+    std = sample_std(differences.tolist())
+    half = None if std is None else float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
+    return PairedDifference(
+        n=n,
+        mean=mean,
+        std=std,
+        low=None if half is None else mean - half,
+        high=None if half is None else mean + half,
+        wins=int((differences > 0).sum()),
+        wilcoxon_p=wilcoxon_p(differences.tolist()),
+    )
+
+
+def sample_std(values: list[float]) -> float | None:
+    """Return the standard deviation with n − 1 in the denominator, or ``None`` for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def wilcoxon_p(differences: list[float]) -> float:
+    """Return the exact two-sided p of Wilcoxon's signed-rank test; zeros are dropped, ties share their mean rank.
+
+    Counts, over all 2ⁿ choices of signs, those whose rank sum is at least as far from its mean.
+    """
+    nonzero = np.array([d for d in differences if d != 0])
+    if not len(nonzero):
+        return 1.0
+    # Doubled, mean ranks are integers, so the distribution of their signed sums is a product of polynomials.
+    doubled = np.rint(2 * stats.rankdata(np.abs(nonzero))).astype(int)
+    counts = np.ones(1)
+    for rank in doubled:
+        counts = np.convolve(counts, np.bincount([0, rank], minlength=rank + 1))
+    sums = np.arange(len(counts))
+    observed = doubled[nonzero > 0].sum()
+    as_far = np.abs(2 * sums - doubled.sum()) >= abs(2 * observed - doubled.sum())
+    return float(counts[as_far].sum() / counts.sum())

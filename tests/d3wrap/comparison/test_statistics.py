@@ -1,0 +1,74 @@
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from d3wrap.comparison.statistics import paired_difference, wilcoxon_p
+from d3wrap.errors import DataError
+
+VALUES = st.integers(-40, 40).map(lambda i: i / 64)
+
+
+@given(st.dictionaries(st.integers(0, 99), st.tuples(VALUES, VALUES), min_size=2, max_size=9))
+def test_numbers_equal_scipy_and_loops(pairs):
+    baseline = {seed: a for seed, (a, _) in pairs.items()}
+    enhanced = {seed: b for seed, (_, b) in reversed(pairs.items())}
+    found = paired_difference(baseline, enhanced)
+
+    differences = [b - a for a, b in pairs.values()]
+    n, mean = len(differences), math.fsum(differences) / len(differences)
+    std = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
+    assert (found.n, found.wins) == (n, sum(d > 0 for d in differences))
+    assert found.mean == pytest.approx(mean, abs=1e-12)
+    assert found.std == pytest.approx(std, abs=1e-12)
+    if std > 0:
+        test = stats.ttest_rel([b for _, b in pairs.values()], [a for a, _ in pairs.values()])
+        interval = test.confidence_interval(0.95)
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    else:
+        assert (found.low, found.high) == (found.mean, found.mean)
+
+
+def test_one_seed_has_a_mean_and_no_interval():
+    found = paired_difference({3: 0.5}, {3: 0.75})
+    assert (found.n, found.mean, found.wins, found.std, found.low, found.high) == (1, 0.25, 1, None, None, None)
+    assert found.wilcoxon_p == 1.0
+
+
+@pytest.mark.parametrize("enhanced", [{}, {0: 1.0}, {0: 1.0, 2: 1.0}, {0: 1.0, 1: 1.0, 2: 1.0}])
+def test_seeds_that_do_not_pair_up_are_named(enhanced):
+    with pytest.raises(DataError, match=r"baseline has \[0, 1\], enhanced has"):
+        paired_difference({0: 0.5, 1: 0.5}, enhanced)
+
+
+def test_nothing_cannot_be_compared():
+    with pytest.raises(DataError, match="seeds do not pair up"):
+        paired_difference({}, {})
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=8))
+def test_wilcoxon_counts_all_signs(differences):
+    """With ties and zeros, against an enumeration of all 2ⁿ signs."""
+    nonzero = [d for d in differences if d != 0]
+    ranks = [sum(abs(o) < abs(d) for o in nonzero) + (sum(abs(o) == abs(d) for o in nonzero) + 1) / 2 for d in nonzero]
+    centre = sum(ranks) / 2
+    observed = sum(r for r, d in zip(ranks, nonzero, strict=True) if d > 0)
+    sums = [
+        sum(r for r, keep in zip(ranks, k, strict=True) if keep) for k in itertools.product([0, 1], repeat=len(ranks))
+    ]
+    as_far = sum(abs(s - centre) >= abs(observed - centre) for s in sums)
+    assert wilcoxon_p([float(d) for d in differences]) == pytest.approx(as_far / len(sums))
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=12, unique=True), st.integers(0, 2**12 - 1))
+def test_wilcoxon_equals_scipy_without_ties(sizes, signs):
+    differences = [float(size if signs >> i & 1 else -size) for i, size in enumerate(sizes)]
+    assert wilcoxon_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+
+
+@pytest.mark.parametrize(("n", "p"), [(5, 0.0625), (6, 0.03125)])
+def test_six_wins_are_the_fewest_that_can_be_significant(n, p):
+    assert wilcoxon_p([0.01 * (i + 1) for i in range(n)]) == p

@@ -1,0 +1,57 @@
+import pytest
+
+from d3wrap.comparison.results import CALIBRATED, METRICS
+from d3wrap.comparison.statistics import paired_difference
+from d3wrap.comparison.summary import summarise
+from d3wrap.errors import DataError
+
+
+def test_each_metric_equals_its_loop(make_runs):
+    runs = make_runs(range(4))
+    rows = summarise(reversed(runs))
+    assert [(r.classifier, r.metric) for r in rows] == [
+        (classifier, metric) for classifier in ("student", "softmax") for metric in METRICS
+    ]
+    for row in rows:
+        before = {
+            r.seed: getattr(r, row.metric) for r in runs if r.arm == "baseline" and r.classifier == row.classifier
+        }
+        after = {r.seed: getattr(r, row.metric) for r in runs if r.arm == "enhanced" and r.classifier == row.classifier}
+        assert row.baseline_mean == pytest.approx(sum(before.values()) / 4)
+        assert row.enhanced_mean == pytest.approx(sum(after.values()) / 4)
+        assert row.difference == paired_difference(before, after)
+        assert row.difference.wins == 4
+
+
+def test_generators_are_summed_up_apart(make_runs):
+    rows = summarise(make_runs([0]) + make_runs([0, 1], generator="cvae"))
+    assert {(row.generator, row.difference.n) for row in rows} == {("clswgan", 1), ("cvae", 2)}
+
+
+def test_calibrated_metrics_are_summed_up_where_all_runs_have_them(make_runs):
+    calibrated = {"gamma": 1.0, "U_gamma": 0.6, "S_gamma": 0.6, "H_gamma": 0.6}
+    with_gamma = make_runs([0], **calibrated)
+    assert {row.metric for row in summarise(with_gamma)} == {*METRICS, *CALIBRATED}
+    mixed = [make_runs([0])[0], *with_gamma[1:]]
+    assert {row.metric for row in summarise(mixed) if row.classifier == "softmax"} == set(METRICS)
+
+
+def test_a_seed_that_occurs_twice_is_named(make_runs):
+    runs = make_runs([0, 1])
+    with pytest.raises(
+        DataError, match=r"clswgan \(paper\) on FLO, classifier softmax: seed 0 occurs twice in the base"
+    ):
+        summarise([*runs, runs[0]])
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 3])
+def test_a_run_that_is_missing_is_named(make_runs, lost):
+    runs = make_runs([0, 1])
+    with pytest.raises(DataError, match=r"clswgan \(paper\) on FLO.* seeds do not pair up"):
+        summarise(runs[:lost] + runs[lost + 1 :])
+
+
+@pytest.mark.parametrize("arm", ["baseline", "enhanced"])
+def test_one_arm_alone_is_no_comparison(make_runs, arm):
+    with pytest.raises(DataError, match="do not pair up"):
+        summarise([run for run in make_runs([0]) if run.arm == arm])
