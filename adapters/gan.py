@@ -36,6 +36,7 @@ class GANBackbone(Backbone):
         noise_dim: int,
         feature_dim: int,
         semantic_dim: int,
+        num_classes: int,
         order: Order | None = None,
         critic_hidden: int = 4096,
         critic_steps: int = 5,
@@ -53,16 +54,15 @@ class GANBackbone(Backbone):
         self.penalty_weight = penalty_weight
         self.classification_weight = classification_weight
         self.lr = lr
-        self.seen_classifier: SoftmaxClassifier | None = None
+        self.seen_classifier = SoftmaxClassifier(feature_dim, num_classes).requires_grad_(False)
 
     def prepare(self, dataset: GZSLDataset, rng: torch.Generator) -> None:
         """Train and freeze the softmax classifier of the classification term."""
-        if self.classification_weight == 0:
-            return
-        features, labels = dataset.train_features, dataset.train_labels
-        classifier = SoftmaxClassifier(self.feature_dim, dataset.num_classes).to(features)
-        fit_classifier(classifier, features, labels, rng=rng)
-        self.seen_classifier = classifier.requires_grad_(False)
+        if self.classification_weight:
+            features, labels = dataset.train_features, dataset.train_labels
+            self.seen_classifier.requires_grad_(True)
+            fit_classifier(self.seen_classifier, features, labels, rng=rng)
+            self.seen_classifier.requires_grad_(False)
 
     def phases(self) -> Sequence[Phase]:
         """Return ``critic_steps`` critic steps and one generator step."""
@@ -83,7 +83,7 @@ class GANBackbone(Backbone):
             }
         generated = self.generate(batch.semantics, rng=rng)
         terms = {"adversarial": -self.critic(generated, batch.semantics).mean()}
-        if self.seen_classifier is not None:
+        if self.classification_weight:
             logits = self.seen_classifier(generated)
             terms["classification"] = self.classification_weight * F.cross_entropy(logits, batch.labels)
         return terms
@@ -91,6 +91,10 @@ class GANBackbone(Backbone):
     def generate(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
         """Generate one feature for each row: ``[n, k]`` → ``[n, d]``."""
         return self.generator.generate(semantics, rng=rng)
+
+
+SIZES = ("self", "network", "feature_dim", "semantic_dim", "num_classes")
+"""Arguments of :class:`GANBackbone` that follow from network and dataset."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,11 @@ class GANAdapter:
         Raises :class:`~d3wrap.errors.ShapeError` where the network does not take or give what the dataset has.
         """
         backbone = GANBackbone(
-            self.network, feature_dim=dataset.feature_dim, semantic_dim=dataset.semantic_dim, **self.options
+            self.network,
+            feature_dim=dataset.feature_dim,
+            semantic_dim=dataset.semantic_dim,
+            num_classes=dataset.num_classes,
+            **self.options,
         )
         probe(backbone.generator, dataset)
         return backbone
@@ -114,7 +122,7 @@ class GANAdapter:
 
 def adapt_network(network: nn.Module, *, noise_dim: int, **options: Any) -> GANAdapter:
     """Adapt a network called with noise and semantics; ``options`` are those of :class:`GANBackbone`."""
-    known = set(inspect.signature(GANBackbone.__init__).parameters) - {"self", "network", "feature_dim", "semantic_dim"}
+    known = set(inspect.signature(GANBackbone.__init__).parameters) - set(SIZES)
     for option in options:
         if option not in known:
             raise ConfigError(f"adapter 'gan' has no option {option!r}{did_you_mean(option, known)}")

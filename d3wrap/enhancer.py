@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from d3wrap.batch import ClassifierStep, D3Batch
+from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset
-from d3wrap.errors import ShapeError
-from d3wrap.generator import Generator
+from d3wrap.errors import PluginError, ShapeError
+from d3wrap.evaluation.arms import Evaluation, evaluate_generator
+from d3wrap.generator import Backbone, Generator
 from d3wrap.manager import Plugins, load_plugins
 from d3wrap.networks import Student, Teacher
 from d3wrap.seeds import initialising, stream
 from d3wrap.settings import D3Settings
 from d3wrap.specs import ObjectiveContext
+from d3wrap.training.loop import fit
 from d3wrap.training.optimizer import adam
-from d3wrap.training.teacher import train_teacher
+from d3wrap.training.teacher import new_teacher, train_teacher
 from d3wrap.weights import check_names, named_terms, weighted_sum
+from d3wrap.wrap import Adapted
 
 
 @dataclass(frozen=True)
@@ -60,30 +65,81 @@ class Enhancer:
 
     def prepare(self) -> None:
         """Train the teacher, make the student, build the objectives and freeze the hooks; once."""
-        if self._prepared:
-            return
+        if not self._prepared:
+            self._assemble(train_teacher(self.dataset, self.settings, self.seed))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the weights of teacher, student and objectives, by name."""
+        self.prepare()
+        return self._networks.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`state_dict` returned, without training a teacher.
+
+        Raises :class:`~d3wrap.errors.ShapeError` where it was made with other settings, data or objectives.
+        """
+        if not self._prepared:
+            self._assemble(new_teacher(self.dataset, self.settings, self.seed).eval().requires_grad_(False))
+        try:
+            self._networks.load_state_dict(dict(state))
+        except RuntimeError as error:
+            raise ShapeError(f"this enhancer state is of other settings, data or objectives: {error}") from error
+
+    def _assemble(self, teacher: Teacher) -> None:
         dataset, settings, seed = self.dataset, self.settings, self.seed
-        self.teacher: Teacher = train_teacher(dataset, settings, seed)
+        self.teacher = teacher
         with initialising(seed, "student"):
             student = Student(dataset.feature_dim, settings.embedding_dim, dataset.num_classes)
-        self.student: Student = student.to(dataset.features)
+        self.student = student.to(dataset.features)
         with torch.no_grad():
-            logits = torch.cat([self.teacher(part).logits for part in dataset.train_features.split(4096)])
-        context = ObjectiveContext(settings, dataset, self.teacher, self.student, logits)
+            logits = torch.cat([teacher(part).logits for part in dataset.train_features.split(4096)])
+        context = ObjectiveContext(settings, dataset, teacher, self.student, logits)
+        specs = self.plugins.objectives
         with initialising(seed, "objectives"):
-            self.objectives = {name: spec.build(context) for name, spec in self.plugins.objectives.items()}
-        known = [f"{name}/{term}" for name, spec in self.plugins.objectives.items() for term in spec.terms]
+            objectives = {name: spec.build(context) for name, spec in specs.items()}
+        known = [f"{name}/{term}" for name, spec in specs.items() for term in spec.terms]
         check_names(settings.student_weights, known, "student_weights")
         check_names(settings.generator_weights, known, "generator_weights")
-        self._on_generate = self.plugins.freeze("on_generate", self.objectives)
-        self._on_batch = self.plugins.freeze("on_batch", self.objectives)
-        self._on_classifier_step = self.plugins.freeze("on_classifier_step", self.objectives)
-        modules = [self.student, *(o for o in self.objectives.values() if isinstance(o, nn.Module))]
-        self._learned = [p for module in modules for p in module.parameters() if p.requires_grad]
+        self._on_generate = self.plugins.freeze("on_generate", objectives)
+        self._on_batch = self.plugins.freeze("on_batch", objectives)
+        self._on_classifier_step = self.plugins.freeze("on_classifier_step", objectives)
+        modules = {name: objective for name, objective in objectives.items() if isinstance(objective, nn.Module)}
+        self._networks = nn.ModuleDict({"teacher": teacher, "student": self.student, **modules})
+        self._learned = [p for p in self._networks.parameters() if p.requires_grad]
         self._optimizer = adam(self._learned, lr=settings.student_lr)
         self._classes = stream(seed, "d3/classes", dataset.features.device)
         self._noise = stream(seed, "d3/noise", dataset.features.device)
         self._prepared = True
+
+    def fit(self, *, steps: int | None = None, batch_size: int | None = None, **options: Any) -> Enhancer:
+        """Train the generator with D³ in the host loop and return the enhancer; see :func:`d3wrap.training.loop.fit`.
+
+        ``steps`` and ``batch_size`` are the generator's own settings by default. Raises ``PluginError`` for a generator
+        that cannot train itself: call :meth:`on_batch` in its own loop instead.
+        """
+        backbone = self.generator
+        if not isinstance(backbone, Backbone):
+            raise PluginError(
+                f"{type(backbone).__name__} cannot train itself: wrap its network with d3wrap.adapt(...), or call "
+                "on_batch in its own training loop"
+            )
+        fit(
+            backbone,
+            self.dataset,
+            steps=backbone.settings.steps if steps is None else steps,
+            batch_size=backbone.settings.batch_size if batch_size is None else batch_size,
+            seed=self.seed,
+            enhancer=self,
+            **options,
+        )
+        return self
+
+    def evaluate(self, **options: Any) -> Evaluation:
+        """Measure the generator and the student; see :func:`d3wrap.evaluation.evaluate_generator`."""
+        self.prepare()
+        if isinstance(self.generator, Backbone):
+            options = {"synthetic_per_class": self.generator.settings.synthetic_per_class} | options
+        return evaluate_generator(self.generator, self.dataset, seed=self.seed, enhancer=self, **options)
 
     def on_generate(self, features: Tensor, labels: Tensor) -> Tensor:
         """Pass features the generator produced for classes ``labels`` through the plugins' ``on_generate`` hooks.
@@ -150,7 +206,7 @@ class Enhancer:
         extra = torch.autograd.grad(losses.total, parameters, allow_unused=True, materialize_grads=True)
         share = self.settings.gradient_share
         if not share:
-            return torch._foreach_add(own, extra)
+            return [a + b for a, b in zip(own, extra, strict=True)]
         scale = share * nn.utils.get_total_norm(own) / nn.utils.get_total_norm(extra).clamp(min=1e-12)
         return [a + scale * b for a, b in zip(own, extra, strict=True)]
 
@@ -175,3 +231,26 @@ class Enhancer:
             self._optimizer.step()
             self._optimizer.zero_grad()
         return None if generator is None or gradient is None else (generator, gradient)
+
+
+def enhance(
+    generator: Generator | Adapted,
+    dataset: GZSLDataset,
+    *,
+    seed: int = 0,
+    plugins: Plugins | None = None,
+    **settings: Any,
+) -> Enhancer:
+    """Give D³ training to a generator.
+
+    ``generator`` is what :func:`d3wrap.adapt` or :func:`d3wrap.build_generator` returns, or one's own; ``settings`` are
+    fields of :class:`~d3wrap.settings.D3Settings`, e.g. ``formulation="released"``. Raises
+    :class:`~d3wrap.errors.ConfigError` for one that is unknown or out of range, and
+    :class:`~d3wrap.errors.ShapeError` where an adapted network does not fit the dataset.
+    """
+    if not isinstance(generator, Generator):
+        with initialising(seed, "generator"):
+            generator = generator.bind(dataset)
+        generator.to(dataset.features)
+    chosen = apply_overrides(D3Settings(), settings, "enhance")
+    return Enhancer(generator, dataset, chosen, seed=seed, plugins=plugins)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from d3wrap.data.dataset import GZSLDataset
+from d3wrap.specs import BackboneSettings
 
 
 @runtime_checkable
@@ -66,6 +67,8 @@ class Backbone(nn.Module, ABC):
     name: str
     feature_dim: int
     semantic_dim: int
+    settings: BackboneSettings = BackboneSettings()
+    """What it was built with; the host takes steps and batch size from here."""
 
     def prepare(self, dataset: GZSLDataset, rng: torch.Generator) -> None:
         """Learn from the training rows what the phases need beforehand; the default needs nothing."""

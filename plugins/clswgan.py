@@ -52,6 +52,7 @@ def build(dataset: GZSLDataset, settings: CLSWGANSettings) -> GANBackbone:
         noise_dim=noise_dim,
         feature_dim=dataset.feature_dim,
         semantic_dim=dataset.semantic_dim,
+        num_classes=dataset.num_classes,
         critic_hidden=settings.hidden,
         critic_steps=settings.critic_steps,
         penalty_weight=settings.penalty_weight,

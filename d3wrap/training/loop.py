@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from d3wrap.data import GZSLDataset
-from d3wrap.enhancer import Enhancer
 from d3wrap.errors import PluginError
 from d3wrap.generator import Backbone
 from d3wrap.seeds import stream
@@ -24,6 +24,9 @@ from d3wrap.training.batches import RealBatches
 from d3wrap.training.log import LossLog, Record
 from d3wrap.training.optimizer import adam
 from d3wrap.training.precision import Precision, computing
+
+if TYPE_CHECKING:
+    from d3wrap.enhancer import Enhancer
 
 
 def fit(

@@ -13,6 +13,13 @@ from d3wrap.settings import D3Settings
 from d3wrap.training.optimizer import adam
 
 
+def new_teacher(dataset: GZSLDataset, settings: D3Settings, seed: int) -> Teacher:
+    """Return an untrained teacher on the dataset's device; its initial weights depend on ``seed`` alone."""
+    with initialising(seed, "teacher"):
+        teacher = Teacher(dataset.feature_dim, settings.embedding_dim, len(dataset.seen))
+    return teacher.to(dataset.features)
+
+
 def train_teacher(dataset: GZSLDataset, settings: D3Settings, seed: int) -> Teacher:
     """Train a teacher by cross-entropy on the real features of the seen classes, then freeze it.
 
@@ -20,9 +27,7 @@ def train_teacher(dataset: GZSLDataset, settings: D3Settings, seed: int) -> Teac
     not finite at the end.
     """
     features = dataset.train_features
-    with initialising(seed, "teacher"):
-        teacher = Teacher(dataset.feature_dim, settings.embedding_dim, len(dataset.seen))
-    teacher.to(features)
+    teacher = new_teacher(dataset, settings, seed)
     positions = torch.searchsorted(dataset.seen, dataset.train_labels)
     optimizer = adam(teacher.parameters(), lr=settings.teacher_lr)
     rng = stream(seed, "teacher/batches", features.device)

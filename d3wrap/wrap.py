@@ -1,0 +1,70 @@
+"""Get a generator: adapt a foreign network, or build a registered one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import nn
+
+from d3wrap.config import Override, apply_overrides
+from d3wrap.data.dataset import GZSLDataset
+from d3wrap.errors import ConfigError, PluginError, did_you_mean
+from d3wrap.generator import Backbone
+from d3wrap.manager import Plugins, load_plugins
+from d3wrap.seeds import initialising
+
+
+class Adapted(Protocol):
+    """A foreign network that becomes a backbone once it knows the dataset."""
+
+    def bind(self, dataset: GZSLDataset) -> Backbone:
+        """Return the backbone for a dataset; raises ``ShapeError`` where network and dataset do not fit."""
+        ...
+
+
+def adapt(network: nn.Module, *, adapter: str | None = None, plugins: Plugins | None = None, **options: Any) -> Adapted:
+    """Present a foreign generator network as one that d3wrap can train.
+
+    ``adapter`` names the adapter (see ``d3wrap plugins list``); by default the only one that accepts the network.
+    ``options`` are the adapter's, e.g. ``noise_dim=312`` for ``gan``. Raises ``PluginError`` where no adapter or more
+    than one accepts it, ``ConfigError`` for an option it does not have or cannot do without.
+    """
+    plugins = plugins if plugins is not None else load_plugins()
+    if adapter is None:
+        fitting = [name for name, spec in plugins.adapters.items() if spec.accepts(network)]
+        if len(fitting) != 1:
+            raise PluginError(
+                f"{len(fitting)} adapters accept a {type(network).__name__} ({', '.join(fitting) or 'none'} of "
+                f"{', '.join(plugins.adapters) or 'none installed'}): name one with adapter=..."
+            )
+        adapter = fitting[0]
+    try:
+        adapted: Adapted = plugins.adapter(adapter).build(network, **options)
+    except TypeError as error:
+        raise ConfigError(f"adapter {adapter!r}: {error}") from error
+    return adapted
+
+
+def build_generator(
+    name: str,
+    dataset: GZSLDataset,
+    *,
+    preset: str = "small",
+    settings: Mapping[str, Any] | Sequence[Override] = (),
+    seed: int = 0,
+    plugins: Plugins | None = None,
+) -> Backbone:
+    """Build a registered generator for ``dataset``, on its device and in its dtype.
+
+    ``settings`` change fields of the preset; initial weights depend on ``seed`` alone. Raises ``PluginError`` for an
+    unknown generator, ``ConfigError`` for an unknown preset or setting.
+    """
+    spec = (plugins if plugins is not None else load_plugins()).generator(name)
+    if preset not in spec.presets:
+        raise ConfigError(f"generator {name!r} has no preset {preset!r}{did_you_mean(preset, spec.presets)}")
+    chosen = apply_overrides(spec.presets[preset], settings)
+    with initialising(seed, "generator"):
+        backbone = spec.build(dataset, chosen)
+    backbone.settings = chosen
+    return backbone.to(dataset.features)
