@@ -1,174 +1,36 @@
-"""Contract checks for plugins, for their authors' own tests and for ``d3wrap plugins check``."""
+"""Contract checks for the tests of plugins, ours and anybody's; ``d3wrap plugins check`` runs the same."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-import torch
-from torch import Tensor
-
+from d3wrap.contract import Check
+from d3wrap.contract_generator import generator_checks
+from d3wrap.contract_objective import objective_checks
 from d3wrap.data import GZSLDataset
-from d3wrap.errors import D3WrapError, PluginError
-from d3wrap.generator import Backbone, Phase, RealBatch
-from d3wrap.seeds import initialising, stream
-from d3wrap.specs import GeneratorSpec
-
-PRESET = "small"
-"""The preset that is built; every generator must have it."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One point of the contract, and what is wrong there (``None``: nothing)."""
-
-    name: str
-    fault: str | None
+from d3wrap.errors import PluginError
+from d3wrap.specs import GeneratorSpec, ObjectiveSpec
 
 
 def check_generator(spec: GeneratorSpec, dataset: GZSLDataset | None = None) -> list[str]:
-    """Build preset ``small`` on a small dataset and check the contract; return the names of the checks passed.
+    """Build preset ``small`` on ``dataset`` (default: a small synthetic one) and check what every generator must do.
 
-    Raises :class:`~d3wrap.errors.PluginError` listing every check that failed.
+    Returns the names of the checks; raises :class:`~d3wrap.errors.PluginError` listing every one that fails.
     """
-    checks = list(generator_checks(spec, dataset))
-    faults = [f"{check.name}: {check.fault}" for check in checks if check.fault]
+    return _all_passed(f"generator {spec.name!r}", generator_checks(spec, dataset))
+
+
+def check_objective(spec: ObjectiveSpec, dataset: GZSLDataset | None = None) -> list[str]:
+    """Build an objective on ``dataset`` (default: a small synthetic one) and check what every objective must do.
+
+    Returns the names of the checks; raises :class:`~d3wrap.errors.PluginError` listing every one that fails.
+    """
+    return _all_passed(f"objective {spec.name!r}", objective_checks(spec, dataset))
+
+
+def _all_passed(what: str, checks: Iterable[Check]) -> list[str]:
+    done = list(checks)
+    faults = [f"{check.name}: {check.fault}" for check in done if check.fault]
     if faults:
-        raise PluginError("\n".join([f"generator {spec.name!r} breaks its contract", *faults]))
-    return [check.name for check in checks]
-
-
-def generator_checks(spec: GeneratorSpec, dataset: GZSLDataset | None = None) -> Iterator[Check]:
-    """Yield each check of :func:`check_generator` as it is done; stops where a generator cannot be built."""
-    if PRESET not in spec.presets:
-        yield Check(f"has a preset {PRESET!r}", f"found only {', '.join(sorted(spec.presets))}")
-        return
-    dataset = dataset or _small_dataset()
-    try:
-        with initialising(0, "check"):
-            backbone = spec.build(dataset, spec.presets[PRESET])
-        backbone.prepare(dataset, stream(0, "prepare"))
-    except Exception as error:
-        yield Check("builds and prepares", _text(error))
-        return
-    yield Check("builds and prepares", None)
-    for name, check in _CHECKS.items():
-        try:
-            check(backbone, dataset)
-        except Exception as error:
-            yield Check(name, _text(error))
-        else:
-            yield Check(name, None)
-
-
-def _small_dataset() -> GZSLDataset:
-    from d3wrap.data.synthetic import synthetic
-
-    return synthetic()
-
-
-def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, D3WrapError) else f"{type(error).__name__}: {error}"
-
-
-def _require(condition: bool, fault: str) -> None:
-    if not condition:
-        raise PluginError(fault)
-
-
-def _has_sizes(backbone: Backbone, dataset: GZSLDataset) -> None:
-    _require(isinstance(backbone, Backbone), f"build must return a Backbone, returned {type(backbone).__name__}")
-    found, wanted = (backbone.feature_dim, backbone.semantic_dim), (dataset.feature_dim, dataset.semantic_dim)
-    _require(found == wanted, f"feature_dim and semantic_dim are {found}, the dataset's are {wanted}")
-
-
-def _has_phases(backbone: Backbone, dataset: GZSLDataset) -> None:
-    phases = backbone.phases()
-    names = [phase.name for phase in phases]
-    _require(len(set(names)) == len(names), f"phases share a name: {', '.join(names)}")
-    own = set(backbone.parameters())
-    for phase in phases:
-        _require(bool(phase.parameters), f"phase {phase.name!r} has no parameters")
-        _require(own.issuperset(phase.parameters), f"phase {phase.name!r} has parameters the backbone does not own")
-        _require(phase.repeats >= 1, f"phase {phase.name!r}: repeats is {phase.repeats}, expected 1 or more")
-        _require(phase.lr > 0, f"phase {phase.name!r}: lr is {phase.lr}, expected a number above 0")
-    enhanced = [phase.name for phase in phases if phase.enhanced]
-    _require(len(enhanced) == 1, f"exactly one phase must be enhanced, found {enhanced}")
-
-
-def _generates(backbone: Backbone, dataset: GZSLDataset) -> None:
-    for rows in (len(dataset.unseen), 1):
-        semantics = dataset.semantics[dataset.unseen[:rows]]
-        features = backbone.generate(semantics, rng=stream(0, "noise"))
-        found, wanted = tuple(features.shape), (rows, dataset.feature_dim)
-        _require(found == wanted, f"{rows} rows of semantics gave shape {found}, expected {wanted}")
-        found_type, wanted_type = features.dtype, dataset.features.dtype
-        _require(found_type == wanted_type, f"gave {found_type}, expected {wanted_type}")
-        _require(bool(features.isfinite().all()), "gave features that are not finite")
-
-
-def _repeats(backbone: Backbone, dataset: GZSLDataset) -> None:
-    semantics = dataset.semantics[dataset.unseen]
-    with torch.no_grad(), _global_stream_untouched():
-        first, second = (backbone.generate(semantics, rng=stream(0, "noise")) for _ in range(2))
-    _require(torch.equal(first, second), "the same rng gave other features the second time")
-
-
-def _has_losses(backbone: Backbone, dataset: GZSLDataset) -> None:
-    for phase in backbone.phases():
-        with _global_stream_untouched():
-            losses = backbone.losses(phase.name, _batch(dataset), stream(0, "noise"))
-        _require(bool(losses), f"phase {phase.name!r} has no losses")
-        for name, value in losses.items():
-            _require(value.ndim == 0, f"loss {phase.name}.{name} has shape {tuple(value.shape)}, expected a scalar")
-            _require(bool(value.isfinite()), f"loss {phase.name}.{name} is {value.item()}")
-        gradients = _gradients(torch.stack(list(losses.values())).sum(), phase)
-        _require(any(g is not None for g in gradients), f"losses of phase {phase.name!r} reach none of its parameters")
-
-
-def _passes_gradients(backbone: Backbone, dataset: GZSLDataset) -> None:
-    (phase,) = (phase for phase in backbone.phases() if phase.enhanced)
-    features = backbone.generate(dataset.semantics[dataset.unseen], rng=stream(0, "noise"))
-    _require(features.requires_grad, "generated features carry no gradient; do not detach them")
-    reached = _gradients(features.square().sum(), phase)
-    _require(
-        any(g is not None and bool(g.any()) for g in reached),
-        f"generated features reach no parameter of the enhanced phase {phase.name!r}",
-    )
-    losses = backbone.losses(phase.name, _batch(dataset), stream(0, "noise"))
-    trained = _gradients(torch.stack(list(losses.values())).sum(), phase)
-    names = {parameter: name for name, parameter in backbone.named_parameters()}
-    idle = [
-        names[parameter]
-        for parameter, one, other in zip(phase.parameters, reached, trained, strict=True)
-        if one is None and other is None
-    ]
-    _require(not idle, f"neither features nor losses reach {', '.join(idle)} of phase {phase.name!r}")
-
-
-_CHECKS: dict[str, Callable[[Backbone, GZSLDataset], None]] = {
-    "has the dataset's sizes": _has_sizes,
-    "has valid phases, one of them enhanced": _has_phases,
-    "generates features of the right shape and type, also for one row": _generates,
-    "generates the same features from the same rng": _repeats,
-    "has finite scalar losses in every phase": _has_losses,
-    "passes gradients to every parameter of the enhanced phase": _passes_gradients,
-}
-
-
-def _batch(dataset: GZSLDataset) -> RealBatch:
-    features, labels = dataset.train_features[:16], dataset.train_labels[:16]
-    return RealBatch(features, labels, dataset.semantics[labels])
-
-
-def _gradients(value: Tensor, phase: Phase) -> tuple[Tensor | None, ...]:
-    return torch.autograd.grad(value, phase.parameters, allow_unused=True)
-
-
-@contextlib.contextmanager
-def _global_stream_untouched() -> Iterator[None]:
-    before = torch.get_rng_state()
-    yield
-    untouched = torch.equal(before, torch.get_rng_state())
-    _require(untouched, "draws from torch's global stream; draw from rng, or paired runs are not paired")
+        raise PluginError("\n".join([f"{what} breaks its contract", *faults]))
+    return [check.name for check in done]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from d3wrap.plugin_discovery import installed_plugins
+
+if TYPE_CHECKING:
+    from d3wrap.contract import Check
 
 
 @click.group()
@@ -39,15 +44,16 @@ def show(name: str) -> None:
     click.echo(describe_plugin(load_plugin(name)))
 
 
-@plugins.command()
+@plugins.command("check")
 @click.argument("name")
 @click.pass_context
-def check(context: click.Context, name: str) -> None:
+def check_(context: click.Context, name: str) -> None:
     """Load a plugin and run the contract checks on what it registers; exit code 1 if one fails."""
+    from d3wrap.contract_generator import generator_checks
+    from d3wrap.contract_objective import objective_checks
     from d3wrap.errors import PluginError
     from d3wrap.manager import load_plugin
-    from d3wrap.specs import GeneratorSpec
-    from d3wrap.testing import generator_checks
+    from d3wrap.specs import GeneratorSpec, ObjectiveSpec
 
     try:
         loaded = load_plugin(name)
@@ -58,9 +64,13 @@ def check(context: click.Context, name: str) -> None:
     faults = 0
     for spec in loaded.specs:
         click.echo(f"✓ registers {spec.name}")
+        done: Iterator[Check] = iter(())
         if isinstance(spec, GeneratorSpec):
-            for done in generator_checks(spec):
-                faults += done.fault is not None
-                click.echo(f"✗ {spec.name} {done.name}: {done.fault}" if done.fault else f"✓ {spec.name} {done.name}")
+            done = generator_checks(spec)
+        elif isinstance(spec, ObjectiveSpec):
+            done = objective_checks(spec)
+        for check in done:
+            faults += check.fault is not None
+            click.echo(f"✗ {spec.name} {check.name}: {check.fault}" if check.fault else f"✓ {spec.name} {check.name}")
     if faults:
         context.exit(1)
