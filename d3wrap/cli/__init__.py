@@ -6,13 +6,14 @@ import click
 
 from d3wrap.cli.group import D3WrapGroup, Lazy
 
-COMMANDS = {
-    "train": Lazy("d3wrap.cli.train:train", "Train a generator, with or without D³."),
-    "evaluate": Lazy("d3wrap.cli.evaluate:evaluate", "Evaluate a trained generator."),
-    "compare": Lazy("d3wrap.cli.compare:compare", "Compare a generator with and without D³, paired by seed."),
-    "data": Lazy("d3wrap.cli.data:data", "Fetch, convert and check datasets."),
-    "plugins": Lazy("d3wrap.cli.plugins:plugins", "List, show and check plugins."),
+SUMMARIES = {
+    "train": "Train one generator, with D³ or without, and keep its weights.",
+    "evaluate": "Measure the trained generator in the folder RUN on the test set.",
+    "compare": "Train each generator without and with D³ and print both side by side.",
+    "data": "Convert, look at and check datasets.",
+    "plugins": "List, show and check plugins.",
 }
+COMMANDS = {name: Lazy(f"d3wrap.cli.{name}:{name}", summary) for name, summary in SUMMARIES.items()}
 
 
 @click.group(cls=D3WrapGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

@@ -67,7 +67,7 @@ class _Reader:
             if not isinstance(value, str):
                 self.error("text (quote it)" if isinstance(value, bool | int | float) else "text", value, keys)
         elif value is None or isinstance(value, dict | list):
-            self.error("one value", value, keys)
+            self.error("one value, as on the command line", value, keys)
         else:
             value = self.document.texts[keys] if isinstance(value, bool | int | float) else value
         try:

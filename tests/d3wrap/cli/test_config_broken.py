@@ -44,7 +44,7 @@ BROKEN = [
     ("amp: yes", ":1: amp: expected true or false, found the text 'yes'"),
     ("amp: 1", ":1: amp: expected true or false, found the integer 1"),
     ("no-amp: true", ":1: no-amp: unknown option"),
-    ("generator: [cvae]", ":1: generator: expected one value, found a list"),
+    ("generator: [cvae]", ":1: generator: expected one value, as on the command line, found a list"),
     ("generator: gan", ":1: generator: 'gan' is not one of 'clswgan', 'cvae'."),
     ("seed:\n- 1\n- two", ":3: seed[1]: expected an integer, found the text 'two'"),
     ("seed: 1, x", ":1: seed: expected an integer, found the text 'x'"),

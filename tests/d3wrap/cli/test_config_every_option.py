@@ -1,12 +1,11 @@
 """Every option and argument of every command with ``--config`` can stand in the file."""
 
-import importlib.util
 import json
 
 import click
 import pytest
 
-from d3wrap.cli import COMMANDS, main
+from d3wrap.cli import main
 from d3wrap.cli.config_option import config_option, configurable
 from d3wrap.cli.key_value import KeyValue
 
@@ -35,8 +34,7 @@ def every(**_):
 def commands(command, path=()):
     if isinstance(command, click.Group):
         for name in command.list_commands(click.Context(command)):
-            if command is not main or importlib.util.find_spec(COMMANDS[name].target.split(":")[0]):
-                yield from commands(command.get_command(click.Context(command), name), (*path, name))
+            yield from commands(command.get_command(click.Context(command), name), (*path, name))
     elif any(parameter.name == "config" for parameter in command.params):
         yield " ".join(path), command
 

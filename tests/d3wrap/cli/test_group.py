@@ -1,6 +1,5 @@
 """The root command: help without torch, one-line errors, exit codes."""
 
-import importlib.util
 import subprocess
 import sys
 import types
@@ -14,8 +13,6 @@ from d3wrap.cli import COMMANDS, main
 from d3wrap.cli.group import D3WrapGroup, Lazy
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.manager import PluginWarning
-
-PRESENT = [name for name, lazy in COMMANDS.items() if importlib.util.find_spec(lazy.target.split(":")[0])]
 
 
 @click.command()
@@ -69,8 +66,7 @@ def test_a_bug_of_ours_is_not_hidden(run):
 def test_a_warning_of_ours_is_one_line_and_others_are_as_ever(run):
     before = warnings.showwarning
     with pytest.warns(UserWarning, match="generic"):
-        warnings.warn("generic", stacklevel=1)
-    result = run("fail", "warn")
+        result = run("fail", "warn")
     assert "Warning: plugin 'x' is odd\n" in result.stderr
     assert "Warning: generic" not in result.stderr
     assert warnings.showwarning is before
@@ -82,7 +78,7 @@ def test_a_misspelt_command_is_answered_with_the_nearest(run):
     assert "No such command 'plugns'; did you mean 'plugins'?" in result.stderr
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_says_of_a_command_what_the_command_says(name):
     command = main.get_command(click.Context(main), name)
     assert command.name == name
@@ -103,4 +99,5 @@ def test_help_and_lists_do_not_import_torch(arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False []\n")
     if arguments == ["--help"]:
-        assert all(f"{name} " in done.stdout and lazy.summary in done.stdout for name, lazy in COMMANDS.items())
+        shown = " ".join(done.stdout.split())
+        assert all(f"{name} {lazy.summary}" in shown for name, lazy in COMMANDS.items())
