@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from d3wrap.data.checks import CHECKS
 from d3wrap.data.converted import SUFFIX, write_converted
@@ -86,9 +87,13 @@ def _check_aloud(dataset: GZSLDataset) -> None:
 
 
 def _print(summary: Summary) -> None:
-    table = Table(show_header=False, title=str(summary["name"]), title_justify="left")
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for key, value in summary.items():
         if isinstance(value, dict):
             value = "\n".join(f"{name}: {part}" for name, part in value.items())
-        table.add_row(key.replace("_", " "), str(value))
-    Console(soft_wrap=False).print(table, markup=False)
+        elif isinstance(value, list):
+            value = ", ".join(value)
+        table.add_row(Text(key.replace("_", " ")), Text(str(value)))
+    Console().print(table)

@@ -83,7 +83,8 @@ def _read_v5(source: str, names: tuple[str, ...], budget: int) -> Parsed:
         shape, kind = listed[name]
         if kind not in NUMERIC | {"cell", "char"}:
             raise FaultError(f"{name} is a {kind}, expected a full numeric array or text")
-        _check_size(name, shape, budget)
+        if kind in NUMERIC:
+            _check_size(name, shape, budget)
     loaded = scipy.io.loadmat(source, variable_names=wanted)
     arrays, texts = {}, {}
     for name in wanted:
