@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,3 +89,10 @@ def test_a_ridge_regression_transfers_to_the_unseen_digits(record_property):
     accuracy = eszsl(load_dataset("digits"))
     record_property("T1", accuracy)
     assert accuracy == pytest.approx(0.70, abs=0.02)
+
+
+def test_documented_table_is_the_table():
+    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    signs = {0.0: "0", 0.5: "½", 1.0: "1"}
+    for name, values in ATTRIBUTES.items():
+        assert f"| {name} | {' | '.join(signs[value] for value in values)} |" in text
