@@ -41,6 +41,27 @@ def test_a_png_is_written_whole_and_pyplot_is_left_alone(tmp_path):
     assert pixels.min() < 0.05
 
 
+def test_zero_is_white_and_the_largest_real_value_black(tmp_path):
+    pytest.importorskip("matplotlib")
+    from matplotlib.image import imread
+
+    def darkest(value):
+        """Of a sheet without text whose real pictures reach 4 and are left out of it."""
+        path = sheet(
+            tmp_path / "sheet.png",
+            rows={"": torch.tensor([[value] * 4, [4.0] * 4])},
+            labels={"": torch.tensor([0, 1])},
+            classes=[0],
+            class_names=[""],
+            image_shape=(2, 2),
+        )
+        return float(imread(path)[..., :3].min())
+
+    assert darkest(4.0) < 0.02
+    assert 0.3 < darkest(2.0) < 0.7
+    assert darkest(0.0) > 0.7
+
+
 @pytest.mark.parametrize("columns", [2, 12])
 def test_no_text_is_cut(columns):
     pytest.importorskip("matplotlib")

@@ -75,6 +75,13 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path, text):
         read_results(tmp_path)
 
 
+def test_nan_is_refused_wherever_it_stands(tmp_path, written):
+    path = tmp_path / "results.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"steps": 4000', '"steps": NaN', 1), encoding="utf-8")
+    with pytest.raises(DataError, match="NaN is no number"):
+        read_results(path)
+
+
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"results\.json: cannot be read: No such file"):
         read_results(tmp_path)

@@ -1,3 +1,5 @@
+import statistics
+
 import pytest
 
 from d3wrap.comparison.results import CALIBRATED, METRICS
@@ -19,6 +21,8 @@ def test_each_metric_equals_its_loop(make_runs):
         after = {r.seed: getattr(r, row.metric) for r in runs if r.arm == "enhanced" and r.classifier == row.classifier}
         assert row.baseline_mean == pytest.approx(sum(before.values()) / 4)
         assert row.enhanced_mean == pytest.approx(sum(after.values()) / 4)
+        assert row.baseline_std == pytest.approx(statistics.stdev(before.values()))
+        assert row.enhanced_std == pytest.approx(statistics.stdev(after.values()))
         assert row.difference == paired_difference(before, after)
         assert row.difference.wins == 4
 

@@ -128,3 +128,14 @@ def test_features_and_labels_that_do_not_fit_are_refused():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match="epochs ≥ 1"):
         ClassifierSettings(**wrong)
+
+
+@pytest.mark.gpu
+def test_training_on_cuda_equals_the_cpu():
+    features, labels = clusters()
+    weights = []
+    for device in ("cpu", "cuda"):
+        model = SoftmaxClassifier(5, 3).to(device)
+        fit_classifier(model, features.to(device), labels.to(device), rng=rng(), settings=ClassifierSettings(epochs=3))
+        weights.append(model.linear.weight.detach().cpu())
+    assert torch.allclose(*weights, atol=1e-5)

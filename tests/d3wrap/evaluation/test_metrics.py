@@ -246,6 +246,7 @@ def good():
         ({"unseen_scores": torch.tensor([[0, 0, -math.inf]])}, DataError, "NaN or infinite"),
         ({"unseen": torch.tensor([1, 2])}, DataError, r"\[1\] are both seen and unseen"),
         ({"unseen": torch.tensor([3])}, DataError, r"unseen classes \[3\] have no column"),
+        ({"unseen": torch.tensor([-1])}, DataError, r"unseen classes \[-1\] have no column"),
         ({"unseen": torch.tensor([], dtype=torch.int64)}, DataError, "no unseen classes"),
         (
             {"unseen_scores": torch.zeros(0, 3), "unseen_labels": torch.zeros(0, dtype=torch.int64)},
@@ -258,3 +259,22 @@ def test_what_does_not_fit_is_named(change, error, message):
     evaluate_scores(**good())
     with pytest.raises(error, match=message):
         evaluate_scores(**(good() | change))
+
+
+@pytest.mark.gpu
+def test_the_numbers_do_not_depend_on_the_device():
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.randint(20, (500,), generator=draw)
+    scores = torch.randn(500, 30, generator=draw) + 2 * torch.nn.functional.one_hot(labels, 30)
+    cases = [
+        evaluate_scores(
+            scores.to(device),
+            labels.to(device),
+            (scores + 1.5 * torch.nn.functional.one_hot(labels + 10, 30)).to(device),
+            labels.clamp_max(9).to(device) + 20,
+            seen=torch.arange(20).to(device),
+            unseen=torch.arange(20, 30).to(device),
+        )
+        for device in ("cpu", "cuda")
+    ]
+    assert cases[0].as_dict() == cases[1].as_dict()
