@@ -35,6 +35,10 @@ class MissingExtraError(D3WrapError, ImportError):
         super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'd3wrap[{extra}]'")
 
 
+class D3WrapWarning(UserWarning):
+    """Something was left out and the work goes on; the message says what and why."""
+
+
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """Return the end of an error message about an unknown name: the nearest known one, and all of them."""
     names = sorted(known)

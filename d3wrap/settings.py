@@ -57,7 +57,11 @@ class D3Settings:
     student_weights: Mapping[str, float] = field(default_factory=dict)
     """Weights of the terms in the student's loss; what is not named weighs 1 (corrected) or 1e-4 (released)."""
     generator_weights: Mapping[str, float] = field(default_factory=dict)
-    """Weights of the terms in the generator's loss, likewise."""
+    """Weights of the terms in the generator's loss, likewise; corrected, ``classify`` weighs 0 unless it is named.
+
+    The student learns from the very features the generator makes of unseen classes, so a generator that follows the
+    student's classification confirms itself, and drifts from the real features of these classes.
+    """
 
     # Generated batch.
     generated_per_class: int = 5
@@ -105,6 +109,8 @@ class D3Settings:
             meant["relation"] = "groups" if corrected else "classes"
         if self.gradient_share is None:
             meant["gradient_share"] = 0.3 if corrected else 0.0
+        if corrected:
+            meant["generator_weights"] = {"classify": 0.0} | dict(self.generator_weights)
         return replace(self, **meant)  # type: ignore[arg-type]
 
     @property

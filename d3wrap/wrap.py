@@ -13,6 +13,7 @@ from d3wrap.errors import ConfigError, PluginError, did_you_mean
 from d3wrap.generator import Backbone
 from d3wrap.manager import Plugins, load_plugins
 from d3wrap.seeds import initialising
+from d3wrap.specs import BackboneSettings
 
 
 class Adapted(Protocol):
@@ -46,6 +47,16 @@ def adapt(network: nn.Module, *, adapter: str | None = None, plugins: Plugins | 
     return adapted
 
 
+def resolve_settings(
+    name: str, preset: str, settings: Mapping[str, Any] | Sequence[Override], plugins: Plugins
+) -> BackboneSettings:
+    """Return the settings of a registered generator: its preset with some fields changed."""
+    presets = plugins.generator(name).presets
+    if preset not in presets:
+        raise ConfigError(f"generator {name!r} has no preset {preset!r}{did_you_mean(preset, presets)}")
+    return apply_overrides(presets[preset], settings)
+
+
 def build_generator(
     name: str,
     dataset: GZSLDataset,
@@ -60,11 +71,9 @@ def build_generator(
     ``settings`` change fields of the preset; initial weights depend on ``seed`` alone. Raises ``PluginError`` for an
     unknown generator, ``ConfigError`` for an unknown preset or setting.
     """
-    spec = (plugins if plugins is not None else load_plugins()).generator(name)
-    if preset not in spec.presets:
-        raise ConfigError(f"generator {name!r} has no preset {preset!r}{did_you_mean(preset, spec.presets)}")
-    chosen = apply_overrides(spec.presets[preset], settings)
+    plugins = plugins if plugins is not None else load_plugins()
+    chosen = resolve_settings(name, preset, settings, plugins)
     with initialising(seed, "generator"):
-        backbone = spec.build(dataset, chosen)
+        backbone = plugins.generator(name).build(dataset, chosen)
     backbone.settings = chosen
     return backbone.to(dataset.features)

@@ -74,7 +74,7 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=CLSWGANSettings,
             presets={
                 "paper": CLSWGANSettings(steps=6000),
-                "small": CLSWGANSettings(steps=6000, hidden=512, noise_dim=64, critic_steps=3),
+                "small": CLSWGANSettings(steps=3000, hidden=512, noise_dim=64, critic_steps=3, lr=4e-4),
             },
             build=build,
         )

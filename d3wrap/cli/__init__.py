@@ -8,8 +8,8 @@ from d3wrap.cli.group import D3WrapGroup, Lazy
 
 SUMMARIES = {
     "train": "Train one generator, with D³ or without, and keep its weights.",
-    "evaluate": "Measure the trained generator in the folder RUN on the test set.",
-    "compare": "Train each generator without and with D³ and print both side by side.",
+    "evaluate": "Measure a trained generator on the test set.",
+    "compare": "Train generators without and with D³, and print both side by side.",
     "data": "Convert, look at and check datasets.",
     "plugins": "List, show and check plugins.",
 }

@@ -48,19 +48,23 @@ class RunFolder:
         return path
 
 
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Return what :meth:`RunFolder.save_weights` wrote; raises :class:`~d3wrap.errors.DataError` naming the file."""
+    try:
+        return safetensors.torch.load_file(Path(path))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise DataError(f"{path}: not a safetensors file that can be read: {error}") from error
+
+
 def load_weights(path: str | os.PathLike[str], network: nn.Module) -> None:
     """Load what :meth:`RunFolder.save_weights` wrote into ``network``, in place, on its own device and dtype.
 
     Raises :class:`~d3wrap.errors.DataError` that names the file and the parameters missing, unknown or of another
     shape; the network is unchanged then.
     """
-    path = Path(path)
-    try:
-        stored = safetensors.torch.load_file(path)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: not a safetensors file that can be read: {error}") from error
+    stored = read_weights(path)
     own = network.state_dict()
     faults = [
         *(f"{key} is missing" for key in own if key not in stored),
