@@ -72,7 +72,7 @@ def _check_header(path: Path, limits: Limits) -> None:
 
 
 def _parse(path: Path, output: Path, names: tuple[str, ...], limits: Limits) -> None:
-    # -P keeps a numpy.py that lies about in the current directory out of the child
+    # -P: no module of this folder may stand in for another of the same name
     command = [sys.executable, "-P", str(CHILD), str(path), str(output), str(limits.memory_bytes), *names]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:

@@ -124,10 +124,9 @@ def _check_size(name: str, shape: tuple[int, ...], budget: int) -> None:
 
 
 def _plain(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Return a contiguous array of this machine's byte order."""
     if array.dtype.kind not in "biuf":
         raise FaultError(f"{name} holds {array.dtype}, expected real numbers")
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return np.ascontiguousarray(array)
 
 
 def _text(name: str, cell: Any) -> str:

@@ -259,6 +259,10 @@ BROKEN = {
         converted(None, lambda t: {**t, "official_val": t["test_seen"]}),
         "official_val has rows that are not in train",
     ),
+    "converted official overlap": (
+        converted(None, lambda t: {**t, "official_val": t["train"][:2], "official_train": t["train"]}),
+        "official_train and official_val share 2 rows",
+    ),
     "changed source": (changed_source, "broken.safetensors: a.npz beside it has changed"),
 }  # fmt: skip
 

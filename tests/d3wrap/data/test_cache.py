@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from d3wrap.data import load_dataset
+from d3wrap.data.converted import write_converted
 from d3wrap.errors import DataError
 
 
@@ -53,6 +56,15 @@ def test_damaged_conversion_is_made_again(tmp_path, make, parses):
     converted.write_bytes(content[:200])
     make.same(load_dataset(directory), first)
     assert len(parses) == 4
+
+
+def test_a_conversion_is_checked_each_time_it_is_loaded(tmp_path, make, parses):
+    directory = make.mat(tmp_path / "data")
+    path = directory / "res101+att_splits.safetensors"
+    dataset = load_dataset(directory, scale="none")
+    write_converted(replace(dataset, test_seen=dataset.train.clone()), path)
+    with pytest.raises(DataError, match="train and test_seen share 12 rows"):
+        load_dataset(directory)
 
 
 def test_semantics_features_and_split_have_conversions_of_their_own(tmp_path, make, parses):

@@ -72,7 +72,7 @@ def write_hdf5(path, arrays, userblock=512):
                     references[0, index] = file.create_dataset(f"#refs#/{name}{index}", data=codes).ref
                 file.create_dataset(name, data=references).attrs["MATLAB_class"] = np.bytes_("cell")
             else:
-                file.create_dataset(name, data=value.T).attrs["MATLAB_class"] = np.bytes_("double")
+                file.create_dataset(name, data=value.T.astype(">f8")).attrs["MATLAB_class"] = np.bytes_("double")
     if userblock:
         head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM"
         with path.open("r+b") as stream:

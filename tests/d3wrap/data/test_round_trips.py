@@ -63,6 +63,12 @@ def test_npz_and_conversion(world, make):
         make.same(load_dataset(f"{folder}/b.safetensors", scale="none"), dataset)
 
 
+def test_a_scaled_dataset_is_not_written_as_if_it_were_the_source(tmp_path):
+    with pytest.raises(DataError, match="a scaled dataset cannot be written; load it with scale='none'"):
+        write_converted(load_dataset("digits"), tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 @given(world=worlds(), kind=st.sampled_from(["<f8", ">f8", "<u2", ">i4"]), compressed=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_mat(world, kind, compressed, make):
