@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d3wrap.config import load_yaml, parse_value
-from d3wrap.config.loader import MAX_BYTES
+from d3wrap.config.loader import MAX_BYTES, MAX_DEPTH
 from d3wrap.errors import ConfigError
 
 TEXT = """\
@@ -121,6 +121,12 @@ def test_what_is_ambiguous_is_refused_with_its_line(write, content, message):
     with pytest.raises(ConfigError) as caught:
         load_yaml(path)
     assert str(caught.value).startswith(f"{path}{message}")
+
+
+def test_nesting_is_allowed_up_to_the_limit():
+    assert parse_value("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+    with pytest.raises(ConfigError, match="nested more than 20 deep"):
+        parse_value("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1))
 
 
 def test_an_alias_bomb_is_refused_before_it_grows(write):

@@ -19,7 +19,7 @@ from d3wrap.config.scalars import describe, parse_scalar
         ("yes", "yes"), ("no", "no"), ("on", "on"), ("off", "off"), ("y", "y"), ("tRue", "tRue"),
         ("1:30", "1:30"), ("2024-01-02", "2024-01-02"), ("1_000", "1_000"), ("0b1", "0b1"), ("0o9", "0o9"),
         (".nan", ".nan"), ("1e999", "1e999"), ("nan", "nan"), ("inf", "inf"), (".", "."), ("e5", "e5"),
-        ("-", "-"), ("1.2.3", "1.2.3"), ("9" * 101, "9" * 101), ("٣", "٣"),
+        ("-", "-"), ("1.2.3", "1.2.3"), ("9" * 100, int("9" * 100)), ("9" * 101, "9" * 101), ("٣", "٣"),
     ],
 )  # fmt: skip
 def test_a_plain_scalar_means_what_yaml_1_2_says(text, meaning):
