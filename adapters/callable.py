@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, ShapeError
-from d3wrap.seeds import stream
+from d3wrap.evaluation.modes import evaluating
+from d3wrap.seeds import initialising, stream
 
 Order = Literal["noise, semantics", "semantics, noise"]
 
@@ -102,19 +103,16 @@ def probe(generator: CallableGenerator, dataset: GZSLDataset) -> None:
     network = generator.network
     first = next(network.parameters(), torch.empty(0))
     semantics = dataset.semantics[:2].to(first)
-    was_training = network.training
-    network.eval()
     try:
-        with torch.no_grad():
+        # What a network draws by itself, e.g. for a latent code of its own, comes from torch's global stream.
+        with evaluating(network), initialising(0, "probe"):
             features = generator.generate(semantics, rng=stream(0, "probe", semantics.device))
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ShapeError(
             f"{type(network).__name__} cannot be called with ({generator.order}) of widths "
             f"noise {generator.noise_dim} and semantics {dataset.semantic_dim}: {error}. "
             "Give the noise_dim and order it was written for"
         ) from error
-    finally:
-        network.train(was_training)
     if features.shape[1] != dataset.feature_dim:
         raise ShapeError(
             f"{type(network).__name__} gives features of width {features.shape[1]}, dataset {dataset.name!r} has "

@@ -45,7 +45,7 @@ class Critic(nn.Module):
 
         φ' is piecewise constant, so ``hidden`` takes no part in the derivative.
         """
-        slope = torch.where(hidden.detach() > 0, 1.0, SLOPE).to(hidden.dtype)
+        slope = torch.full_like(hidden, SLOPE).masked_fill_(hidden > 0, 1.0)
         return (slope * self.out.weight) @ self.from_features.weight
 
     def compare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,11 @@ from d3wrap.networks import Student, Teacher
 from d3wrap.seeds import initialising, stream
 from d3wrap.settings import D3Settings
 from d3wrap.specs import ObjectiveContext
+from d3wrap.training.log import Record
 from d3wrap.training.loop import fit
 from d3wrap.training.optimizer import adam
+from d3wrap.training.precision import Precision
+from d3wrap.training.progress import watching
 from d3wrap.training.teacher import new_teacher, train_teacher
 from d3wrap.weights import check_names, named_terms, weighted_sum
 from d3wrap.wrap import Adapted
@@ -111,11 +114,19 @@ class Enhancer:
         self._noise = stream(seed, "d3/noise", dataset.features.device)
         self._prepared = True
 
-    def fit(self, *, steps: int | None = None, batch_size: int | None = None, **options: Any) -> Enhancer:
+    def fit(
+        self,
+        *,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        precision: Precision = "exact",
+        log_every: int = 50,
+        on_log: Callable[[Record], None] | None = None,
+    ) -> Enhancer:
         """Train the generator with D³ in the host loop and return the enhancer; see :func:`d3wrap.training.loop.fit`.
 
-        ``steps`` and ``batch_size`` are the generator's own settings by default. Raises ``PluginError`` for a generator
-        that cannot train itself: call :meth:`on_batch` in its own loop instead.
+        ``steps`` and ``batch_size`` are by default the generator's own settings; a terminal shows a progress bar.
+        Raises :class:`~d3wrap.errors.PluginError` for a generator that cannot train itself.
         """
         backbone = self.generator
         if not isinstance(backbone, Backbone):
@@ -123,15 +134,19 @@ class Enhancer:
                 f"{type(backbone).__name__} cannot train itself: wrap its network with d3wrap.adapt(...), or call "
                 "on_batch in its own training loop"
             )
-        fit(
-            backbone,
-            self.dataset,
-            steps=backbone.settings.steps if steps is None else steps,
-            batch_size=backbone.settings.batch_size if batch_size is None else batch_size,
-            seed=self.seed,
-            enhancer=self,
-            **options,
-        )
+        steps = backbone.settings.steps if steps is None else steps
+        with watching(f"{backbone.name} with D³", steps) as show:
+            fit(
+                backbone,
+                self.dataset,
+                steps=steps,
+                batch_size=backbone.settings.batch_size if batch_size is None else batch_size,
+                seed=self.seed,
+                enhancer=self,
+                precision=precision,
+                log_every=log_every,
+                on_log=on_log or show,
+            )
         return self
 
     def evaluate(self, **options: Any) -> Evaluation:
@@ -176,7 +191,7 @@ class Enhancer:
         """Return the weighted sum of the hooks' losses for one step of a classifier, ``None`` where there is none."""
         self.prepare()
         terms = named_terms(self._on_classifier_step(step=step))
-        return weighted_sum(terms, self.settings.student_weights, self.settings.default_weight)
+        return weighted_sum(terms, self.settings.student_weight)
 
     def observe(self, real: Tensor, labels: Tensor, generated: Tensor, generated_labels: Tensor) -> D3Batch:
         """Show teacher and student a batch: real features ``[b, d]`` first, then generated ones ``[m, d]``."""
@@ -219,8 +234,8 @@ class Enhancer:
     def _step_student(self, terms: Mapping[str, Tensor], leaf: Tensor) -> tuple[Tensor, Tensor] | None:
         """Step the student; return the generator's total and its gradient on the generated features."""
         settings = self.settings
-        student = weighted_sum(terms, settings.student_weights, settings.default_weight)
-        generator = weighted_sum(terms, settings.generator_weights, settings.default_weight)
+        student = weighted_sum(terms, settings.student_weight)
+        generator = weighted_sum(terms, settings.generator_weight)
         gradient = None
         if generator is not None:
             (gradient,) = torch.autograd.grad(generator, leaf, retain_graph=True, allow_unused=True)

@@ -27,5 +27,5 @@ def stream(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch
 def initialising(seed: int, purpose: str) -> Iterator[None]:
     """Seed torch's global CPU stream inside the block (network initialisation draws there) and restore it after."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, purpose))
+        torch.default_generator.manual_seed(derive(seed, purpose))  # torch.manual_seed would move every device's
         yield

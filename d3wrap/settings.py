@@ -109,11 +109,21 @@ class D3Settings:
             meant["relation"] = "groups" if corrected else "classes"
         if self.gradient_share is None:
             meant["gradient_share"] = 0.3 if corrected else 0.0
-        if corrected:
-            meant["generator_weights"] = {"classify": 0.0} | dict(self.generator_weights)
         return replace(self, **meant)  # type: ignore[arg-type]
 
+    def student_weight(self, term: str) -> float:
+        """Return the weight of ``objective/term`` in the student's loss."""
+        return _weight(term, self.student_weights, self._usual_weight)
+
+    def generator_weight(self, term: str) -> float:
+        """Return the weight of ``objective/term`` in the generator's loss."""
+        confirms_itself = self.formulation == "corrected" and term.startswith("classify/")
+        return _weight(term, self.generator_weights, 0.0 if confirms_itself else self._usual_weight)
+
     @property
-    def default_weight(self) -> float:
-        """Weight of a term that ``student_weights`` and ``generator_weights`` do not name."""
+    def _usual_weight(self) -> float:
         return 1.0 if self.formulation == "corrected" else 1e-4
+
+
+def _weight(term: str, weights: Mapping[str, float], usual: float) -> float:
+    return weights.get(term, weights.get(term.partition("/")[0], usual))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
@@ -14,14 +14,9 @@ def named_terms(results: Iterable[tuple[str, Mapping[str, Tensor]]]) -> dict[str
     return {f"{plugin}/{term}": value for plugin, terms in results for term, value in terms.items()}
 
 
-def weight_of(term: str, weights: Mapping[str, float], default: float) -> float:
-    """Return the weight of ``objective/term``: its own, else its objective's, else ``default``."""
-    return weights.get(term, weights.get(term.partition("/")[0], default))
-
-
-def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float], default: float) -> Tensor | None:
+def weighted_sum(terms: Mapping[str, Tensor], weight: Callable[[str], float]) -> Tensor | None:
     """Return Σ weight · term, or ``None`` where every weight is 0 (so that nothing is computed for it)."""
-    parts = [value * w for name, value in terms.items() if (w := weight_of(name, weights, default)) != 0]
+    parts = [value * w for name, value in terms.items() if (w := weight(name)) != 0]
     return sum(parts[1:], parts[0]) if parts else None
 
 

@@ -21,12 +21,12 @@ from d3wrap.cli.options import (
     split_commas,
     training_options,
 )
-from d3wrap.cli.progress import watching
 from d3wrap.comparison.compare import compare as run_comparison
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.table import comparison_tables
 from d3wrap.files import write_json
 from d3wrap.manager import load_plugins
+from d3wrap.training.progress import watching
 
 
 @click.command()

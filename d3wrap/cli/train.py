@@ -11,11 +11,11 @@ import click
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
 from d3wrap.cli.options import data_options, device_options, out_options, training_options
-from d3wrap.cli.progress import watching
 from d3wrap.comparison.run import train as run_training
 from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.files import write_json
 from d3wrap.manager import load_plugins
+from d3wrap.training.progress import watching
 from d3wrap.wrap import resolve_settings
 
 

@@ -17,6 +17,7 @@ SHOWN = 3
 @contextlib.contextmanager
 def watching(label: str, steps: int) -> Iterator[Callable[[Record], None]]:
     """Show a bar on standard error while a run goes on; it disappears at the end, and where nobody looks at it."""
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
@@ -24,8 +25,9 @@ def watching(label: str, steps: int) -> Iterator[Callable[[Record], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}", style="dim"),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task(label, total=steps, losses="")
