@@ -65,10 +65,11 @@ class GANBackbone(Backbone):
             self.seen_classifier.requires_grad_(False)
 
     def phases(self) -> Sequence[Phase]:
-        """Return ``critic_steps`` critic steps and one generator step."""
+        """Return ``critic_steps`` critic steps and one generator step; what the network has frozen stays so."""
+        trained = tuple(p for p in self.generator.parameters() if p.requires_grad)
         return (
             Phase("critic", tuple(self.critic.parameters()), lr=self.lr, repeats=self.critic_steps),
-            Phase("generator", tuple(self.generator.parameters()), lr=self.lr, enhanced=True),
+            Phase("generator", trained, lr=self.lr, enhanced=True),
         )
 
     def losses(self, phase: str, batch: RealBatch, rng: torch.Generator) -> Mapping[str, Tensor]:
