@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
@@ -87,15 +88,21 @@ class D3Settings:
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name}: expected one of {allowed}, found {getattr(self, name)!r}")
         for name in ("alpha", "temperature", "teacher_lr", "student_lr"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: expected a number above 0, found {getattr(self, name)!r}")
+        if not math.isfinite(self.beta):
+            raise ConfigError(f"beta: expected a finite number, found {self.beta!r}")
         for name in ("generated_per_class", "max_unseen_classes", "embedding_dim", "teacher_batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected 1 or more, found {getattr(self, name)!r}")
-        if self.gradient_share is not None and self.gradient_share < 0:
+        if self.gradient_share is not None and not 0 <= self.gradient_share < math.inf:
             raise ConfigError(f"gradient_share: expected 0 or more, found {self.gradient_share!r}")
         if self.teacher_epochs < 0:
             raise ConfigError(f"teacher_epochs: expected 0 or more, found {self.teacher_epochs!r}")
+        for name in ("student_weights", "generator_weights"):
+            for term, weight in getattr(self, name).items():
+                if not 0 <= weight < math.inf:
+                    raise ConfigError(f"{name}: expected weights of 0 or more, found {weight!r} for {term!r}")
 
     def resolved(self) -> D3Settings:
         """Return the settings with every ``None`` replaced by what ``formulation`` stands for."""
