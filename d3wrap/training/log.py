@@ -37,16 +37,15 @@ class LossLog:
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Add one step's losses, named ``plugin/term``; the names must be the same in every step."""
-        names = tuple(losses)
         if not self.names:
-            self.names = names
-        elif names != self.names:
+            self.names = tuple(losses)
+        elif losses.keys() != set(self.names):
             raise TrainingError(
-                f"step {self._first_step + len(self._rows)}: the losses are {sorted(names)}, before they were "
+                f"step {self._first_step + len(self._rows)}: the losses are {sorted(losses)}, before they were "
                 f"{sorted(self.names)}: a plugin must return the same terms at every step"
             )
         # float64 holds any loss's value, and stacking is the only kernel a step costs.
-        self._rows.append(torch.stack([value.detach().double() for value in losses.values()]))
+        self._rows.append(torch.stack([losses[name].detach().double() for name in self.names]))
 
     @property
     def full(self) -> bool:

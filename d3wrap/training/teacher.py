@@ -41,6 +41,6 @@ def train_teacher(dataset: GZSLDataset, settings: D3Settings, seed: int) -> Teac
             optimizer.step()
     if not bool(torch.isfinite(loss)):
         raise TrainingError(
-            f"the teacher's loss is {float(loss)} after {settings.teacher_epochs} epochs: lower teacher_lr"
+            f"the teacher's loss is {float(loss.detach())} after {settings.teacher_epochs} epochs: lower teacher_lr"
         )
     return teacher.eval().requires_grad_(False)
