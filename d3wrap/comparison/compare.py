@@ -66,8 +66,9 @@ def compare(
                 runs += found
                 if dataset.image_shape is not None and seed == seeds[0]:
                     pictures[arm] = _generated(trained.backbone, dataset, seed)
-        if pictures:
-            _draw(out / plan.generator / "generated.png", pictures, dataset, f"{plan.generator}, seed {seeds[0]}")
+        if dataset.image_shape is not None:
+            title = f"{plan.generator}, seed {seeds[0]}"
+            _draw(out / plan.generator / "generated.png", pictures, dataset, dataset.image_shape, title)
     return write_results(out, runs, config, command)
 
 
@@ -81,8 +82,9 @@ def _generated(generator: Backbone, dataset: GZSLDataset, seed: int) -> Tensor:
     return synthesise(generator, dataset.semantics, dataset.unseen, PICTURES, rng)[0]
 
 
-def _draw(path: Path, generated: Mapping[str, Tensor], dataset: GZSLDataset, title: str) -> None:
-    assert dataset.image_shape is not None
+def _draw(
+    path: Path, generated: Mapping[str, Tensor], dataset: GZSLDataset, image_shape: tuple[int, int], title: str
+) -> None:
     rows = {"real": dataset.features[dataset.test_unseen], **generated}
     if dataset.scaler is not None:
         rows = {name: dataset.scaler.inverse(features) for name, features in rows.items()}
@@ -94,7 +96,7 @@ def _draw(path: Path, generated: Mapping[str, Tensor], dataset: GZSLDataset, tit
             {"real": dataset.labels[dataset.test_unseen], **labels},
             classes=dataset.unseen.tolist(),
             class_names=dataset.class_names,
-            image_shape=dataset.image_shape,
+            image_shape=image_shape,
             columns=PICTURES,
             title=title,
         )

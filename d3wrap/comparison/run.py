@@ -70,7 +70,7 @@ def describe(plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, backbone: Ba
         "generator": plan.generator,
         "preset": plan.preset,
         "settings": dataclasses.asdict(backbone.settings),
-        "d3": dataclasses.asdict(plan.d3.resolved()) if arm == "enhanced" else None,
+        "d3": dataclasses.asdict(plan.d3.resolved()),
         "classifiers": list(plan.classifiers),
         "block": list(plan.block),
     }

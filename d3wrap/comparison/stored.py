@@ -53,7 +53,7 @@ def load_run(
         generator=config["generator"],
         preset=config["preset"],
         settings=config["settings"],
-        d3=apply_overrides(D3Settings(), config["d3"] or {}, f"{folder}/manifest.json"),
+        d3=apply_overrides(D3Settings(), config["d3"], f"{folder}/manifest.json"),
         classifiers=config["classifiers"],
         precision=stored["precision"],
         source=config["data"],

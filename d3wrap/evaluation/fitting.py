@@ -22,6 +22,9 @@ CLASSIFIERS = ("softmax", "student", "embedding")
 """``softmax``: linear on features. ``student``: embedding and classifier end to end. ``embedding``: linear on the
 student's embedding."""
 
+Step = Callable[["Enhancer", Tensor, Tensor, Tensor], ClassifierStep]
+"""Makes of features, labels and logits what the hooks receive."""
+
 
 class Fitting:
     """Real training features of seen classes followed by generated ones, to fit classifiers on."""
@@ -56,7 +59,7 @@ class Fitting:
 
     def _softmax(self, name: str, features: Tensor) -> SoftmaxClassifier:
         model = SoftmaxClassifier(features.shape[1], self.dataset.num_classes).to(features)
-        self._fit(model, features, name, lambda x, labels, logits: ClassifierStep(name, x, labels, logits))
+        self._fit(model, features, name, lambda _, x, labels, logits: ClassifierStep(name, x, labels, logits))
         return model
 
     def _student(self, embedding_dim: int) -> _StudentLogits:
@@ -67,12 +70,16 @@ class Fitting:
             with initialising(self.seed, "student"):
                 student = Student(self.dataset.feature_dim, embedding_dim, self.dataset.num_classes)
         model = _StudentLogits(student.to(self.features))
-        self._fit(model, self.features, "student", lambda x, labels, _: self._student_step(x, labels, model.last))
+
+        def step(enhancer: Enhancer, x: Tensor, labels: Tensor, logits: Tensor) -> ClassifierStep:
+            teacher = enhancer.teacher(x)
+            batch = D3Batch(x, labels, self._real_in_batch, teacher, model.last, self.dataset.seen, self.dataset.unseen)
+            return ClassifierStep("student", x, labels, logits, batch)
+
+        self._fit(model, self.features, "student", step)
         return model
 
-    def _fit(
-        self, model: nn.Module, features: Tensor, name: str, step: Callable[[Tensor, Tensor, Tensor], ClassifierStep]
-    ) -> None:
+    def _fit(self, model: nn.Module, features: Tensor, name: str, step: Step) -> None:
         enhancer = self.enhancer
         fit_classifier(
             model,
@@ -80,7 +87,7 @@ class Fitting:
             self.labels,
             rng=stream(self.seed, f"classifier/{name}", features.device),
             settings=self.settings,
-            step_loss=None if enhancer is None else lambda *seen: enhancer.on_classifier_step(step(*seen)),
+            step_loss=None if enhancer is None else lambda *seen: enhancer.on_classifier_step(step(enhancer, *seen)),
             cut=self._real_first,
             name=name,
         )
@@ -91,19 +98,6 @@ class Fitting:
         counts = torch.stack([(rows < self.num_real).sum() for rows in batches]).tolist()
         for rows, self._real_in_batch in zip(batches, counts, strict=True):
             yield rows[(rows >= self.num_real).int().argsort(stable=True)]
-
-    def _student_step(self, features: Tensor, labels: Tensor, student: Embedded) -> ClassifierStep:
-        assert self.enhancer is not None
-        batch = D3Batch(
-            features,
-            labels,
-            self._real_in_batch,
-            self.enhancer.teacher(features),
-            student,
-            self.dataset.seen,
-            self.dataset.unseen,
-        )
-        return ClassifierStep("student", features, labels, student.logits, batch)
 
 
 class _StudentLogits(nn.Module):

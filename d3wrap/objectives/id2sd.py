@@ -41,8 +41,8 @@ class ID2SD:
 
     @hookimpl
     def on_classifier_step(self, step: ClassifierStep) -> Mapping[str, Tensor] | None:
-        """Return the same terms where the student itself is the classifier."""
-        return self.on_batch(step.batch) if step.batch is not None else None
+        """Return the same terms where the student itself is the classifier and the batch has real features."""
+        return self.on_batch(step.batch) if step.batch is not None and step.batch.num_real else None
 
 
 def build(context: ObjectiveContext) -> ID2SD:
