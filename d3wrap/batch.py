@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -44,7 +43,7 @@ class D3Batch:
     @property
     def is_unseen(self) -> Tensor:
         """For each row whether its class is unseen, ``[N]`` bool."""
-        return torch.isin(self.labels, self.unseen)
+        return (self.labels[:, None] == self.unseen).any(1)  # torch.isin would wait for the device
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from d3wrap.batch import ClassifierStep, D3Batch
 from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset
-from d3wrap.errors import PluginError, ShapeError
+from d3wrap.errors import ConfigError, PluginError, ShapeError
 from d3wrap.evaluation.arms import Evaluation, evaluate_generator
 from d3wrap.generator import Backbone, Generator
 from d3wrap.manager import Plugins, load_plugins
@@ -20,6 +20,7 @@ from d3wrap.networks import Student, Teacher
 from d3wrap.seeds import initialising, stream
 from d3wrap.settings import D3Settings
 from d3wrap.specs import ObjectiveContext
+from d3wrap.training.buffers import restored_buffers
 from d3wrap.training.log import Record
 from d3wrap.training.loop import fit
 from d3wrap.training.optimizer import adam
@@ -45,9 +46,10 @@ class Losses:
 class Enhancer:
     """D³ training for one generator on one dataset, on the dataset's device and in its dtype.
 
-    It draws from random streams of its own, derived from ``seed``, so that a run whose objectives are all blocked
-    equals the plain baseline bit for bit. ``plugins`` are those to take objectives and hooks from; by default
-    all that are installed and allowed by ``D3WRAP_PLUGINS``.
+    It draws from random streams of its own, derived from ``seed``, and moves no buffer of the generator, so that a run
+    whose objectives are all blocked, or all weigh 0 for the generator, equals the plain baseline bit for bit.
+    ``plugins`` are those to take objectives and hooks from; by default all that are installed and allowed by
+    ``D3WRAP_PLUGINS``.
     """
 
     def __init__(
@@ -100,18 +102,20 @@ class Enhancer:
         specs = self.plugins.objectives
         with initialising(seed, "objectives"):
             objectives = {name: spec.build(context) for name, spec in specs.items()}
-        known = [f"{name}/{term}" for name, spec in specs.items() for term in spec.terms]
-        check_names(settings.student_weights, known, "student_weights")
-        check_names(settings.generator_weights, known, "generator_weights")
         self._on_generate = self.plugins.freeze("on_generate", objectives)
         self._on_batch = self.plugins.freeze("on_batch", objectives)
         self._on_classifier_step = self.plugins.freeze("on_classifier_step", objectives)
+        known = [f"{name}/{term}" for name, spec in specs.items() for term in spec.terms]
+        known += [*self._on_batch.plugins, *self._on_classifier_step.plugins]
+        check_names(settings.student_weights, known, "student_weights")
+        check_names(settings.generator_weights, known, "generator_weights")
         modules = {name: objective for name, objective in objectives.items() if isinstance(objective, nn.Module)}
         self._networks = nn.ModuleDict({"teacher": teacher, "student": self.student, **modules})
         self._learned = [p for p in self._networks.parameters() if p.requires_grad]
         self._optimizer = adam(self._learned, lr=settings.student_lr)
         self._classes = stream(seed, "d3/classes", dataset.features.device)
         self._noise = stream(seed, "d3/noise", dataset.features.device)
+        self._calls = 0
         self._prepared = True
 
     def fit(
@@ -173,8 +177,7 @@ class Enhancer:
         if not self._on_batch.plugins:
             return Losses({}, features.new_zeros(()))
         unseen_labels = self._draw_unseen()
-        generated = self.generator.generate(self.dataset.semantics[unseen_labels], rng=self._noise)
-        generated = self.on_generate(generated, unseen_labels)
+        generated = self.on_generate(self._generate(unseen_labels), unseen_labels)
         # The losses are differentiated down to the features; from there on the generator's graph goes its own way.
         leaf = generated.detach().requires_grad_()
         batch = self.observe(features, labels, leaf, unseen_labels)
@@ -225,6 +228,12 @@ class Enhancer:
         scale = share * nn.utils.get_total_norm(own) / nn.utils.get_total_norm(extra).clamp(min=1e-12)
         return [a + scale * b for a, b in zip(own, extra, strict=True)]
 
+    def _generate(self, labels: Tensor) -> Tensor:
+        """Call the generator without a trace in it or in torch's global streams, where dropout draws."""
+        self._calls += 1
+        with initialising(self.seed, f"d3/{self._calls}", labels.device), restored_buffers(self.generator):
+            return self.generator.generate(self.dataset.semantics[labels], rng=self._noise)
+
     def _draw_unseen(self) -> Tensor:
         unseen, most = self.dataset.unseen, self.settings.max_unseen_classes
         if len(unseen) > most:
@@ -237,9 +246,9 @@ class Enhancer:
         student = weighted_sum(terms, settings.student_weight)
         generator = weighted_sum(terms, settings.generator_weight)
         gradient = None
-        if generator is not None:
+        if generator is not None and generator.requires_grad:
             (gradient,) = torch.autograd.grad(generator, leaf, retain_graph=True, allow_unused=True)
-        if student is not None:
+        if student is not None and student.requires_grad:
             gradients = torch.autograd.grad(student, self._learned, allow_unused=True)
             for parameter, value in zip(self._learned, gradients, strict=True):
                 parameter.grad = value
@@ -264,6 +273,12 @@ def enhance(
     :class:`~d3wrap.errors.ShapeError` where an adapted network does not fit the dataset.
     """
     if not isinstance(generator, Generator):
+        if not hasattr(generator, "bind"):
+            raise ConfigError(
+                f"enhance: a {type(generator).__name__} does not generate features from semantics: give "
+                "d3wrap.adapt(network, noise_dim=...), d3wrap.build_generator(...), or an object with generate() and "
+                "parameters()"
+            )
         with initialising(seed, "generator"):
             generator = generator.bind(dataset)
         generator.to(dataset.features)

@@ -40,11 +40,11 @@ def pair_bce(
         both = torch.where(negative > 0, 0.5, 1.0)  # i = j is always a positive pair, so positives exist
         weight_positive, weight_negative = both / positive, both / negative.clamp(min=1)
     else:
-        weight_positive = weight_negative = left.new_tensor(1.0 / pairs)
+        weight_positive = weight_negative = left.new_full((), 1.0 / pairs)
 
     def partial_sum(part: Tensor, others: Tensor, part_groups: Tensor) -> Tensor:
         same = _same(part_groups, groups)
-        logits = torch.addmm(left.new_tensor(shift), part, others.T, alpha=scale)
+        logits = torch.addmm(left.new_full((), shift), part, others.T, alpha=scale)
         # BCE(l, t) = softplus(−l) for t = 1 and softplus(l) for t = 0.
         losses = F.softplus(torch.where(same, -logits, logits))
         return (losses * torch.where(same, weight_positive, weight_negative)).sum()

@@ -24,8 +24,17 @@ def stream(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch
 
 
 @contextlib.contextmanager
-def initialising(seed: int, purpose: str) -> Iterator[None]:
-    """Seed torch's global CPU stream inside the block (network initialisation draws there) and restore it after."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(seed, purpose))  # torch.manual_seed would move every device's
+def initialising(seed: int, purpose: str, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed torch's global streams, the CPU's and ``device``'s, inside the block and restore them after.
+
+    What cannot be given a stream draws there: the initialisation of networks, and dropout.
+    """
+    device = torch.device(device)
+    own = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=own):
+        # torch.manual_seed would move the streams of every other device, for good.
+        torch.default_generator.manual_seed(derive(seed, purpose))
+        for one in own:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(derive(seed, purpose))
         yield

@@ -19,7 +19,7 @@ from torch import Tensor
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import PluginError
 from d3wrap.generator import Backbone
-from d3wrap.seeds import stream
+from d3wrap.seeds import initialising, stream
 from d3wrap.training.batches import RealBatches
 from d3wrap.training.log import LossLog, Record
 from d3wrap.training.optimizer import adam
@@ -50,13 +50,16 @@ def fit(
     """
     device = dataset.features.device
     noise = stream(seed, "noise", device)
-    with computing(precision, device):
+    with computing(precision, device), initialising(seed, "fit", device):
         backbone.prepare(dataset, stream(seed, "prepare", device))
         if enhancer is not None:
             enhancer.prepare()
         phases = tuple(backbone.phases())
         if sum(phase.enhanced for phase in phases) != 1:
-            raise PluginError(f"generator {backbone.name!r} must have exactly one enhanced phase, found {phases}")
+            found = ", ".join(f"{phase.name} ({'enhanced' if phase.enhanced else 'plain'})" for phase in phases)
+            raise PluginError(
+                f"generator {backbone.name!r} must have exactly one enhanced phase, found {found or 'none'}"
+            )
         optimizers = [adam(p.parameters, lr=p.lr, betas=p.betas, weight_decay=p.weight_decay) for p in phases]
         batches = RealBatches(
             dataset.train_features,
@@ -79,7 +82,7 @@ def fit(
                     if phase.enhanced and enhancer is not None:
                         extra = enhancer.on_batch(batch.features, batch.labels)
                         gradients = enhancer.add_gradients(gradients, extra, phase.parameters)
-                        losses.update(extra.terms)
+                        _add(losses, "", extra.terms, 1 / phase.repeats)
                     for parameter, gradient in zip(phase.parameters, gradients, strict=True):
                         parameter.grad = gradient
                     optimizer.step()
