@@ -43,4 +43,5 @@ def train_teacher(dataset: GZSLDataset, settings: D3Settings, seed: int) -> Teac
         raise TrainingError(
             f"the teacher's loss is {float(loss.detach())} after {settings.teacher_epochs} epochs: lower teacher_lr"
         )
+    optimizer.zero_grad()
     return teacher.eval().requires_grad_(False)

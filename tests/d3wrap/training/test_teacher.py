@@ -35,6 +35,7 @@ def test_it_is_frozen(dataset):
     teacher = train_teacher(dataset, replace(SETTINGS, teacher_epochs=1), seed=0)
     assert not teacher.training
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert all(parameter.grad is None for parameter in teacher.parameters())
     assert not teacher(dataset.features[:3]).logits.requires_grad
 
 
