@@ -7,6 +7,7 @@ sides of a comparison do not compute the same numbers, or a target is missed.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 from collections.abc import Sequence
 
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments``, this process's own by default; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--threads", type=int, default=torch.get_num_threads(), help="CPU threads (default: %(default)s)"
+        "--threads", type=int, default=1, help="CPU threads (default: 1, as for runs that share a machine)"
     )
     parser.add_argument("--repeats", type=int, default=3, help="rounds of which medians are taken (default: 3)")
     parser.add_argument("--device", default="cpu", help="auto, cpu or cuda[:n] (default: cpu)")
@@ -43,9 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     sizes, rounds = SMALL if options.small else PAPER, options.repeats
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs at the start"
     results = Results(
         sizes,
-        f"{device} ({name}), {options.threads} threads, torch {torch.__version__}, median of {rounds}",
+        f"{device} ({name}), threads {options.threads}, torch {torch.__version__}\n{load}, median of {rounds}",
         step.measure(sizes, device, options.threads, rounds),
         training.iteration(sizes, device, rounds),
         training.critic_step(sizes, device, rounds),

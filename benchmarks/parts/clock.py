@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 STATUS = Path("/proc/self/status")
+FORGET_PEAK = Path("/proc/self/clear_refs")
 
 
 def seconds(call: Callable[[], object], device: torch.device) -> float:
@@ -35,12 +36,12 @@ def peak_bytes(call: Callable[[], object], device: torch.device) -> int | None:
         before = torch.cuda.memory_allocated(device)
         call()
         return torch.cuda.max_memory_allocated(device) - before
-    if not STATUS.exists():
+    if not FORGET_PEAK.exists():
         call()
         return None
     # What was freed but kept by the C library would hide as much of the call's own need.
     getattr(ctypes.CDLL(None), "malloc_trim", lambda keep: None)(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from the present level
+    FORGET_PEAK.write_text("5")  # the peak starts anew from the present level
     before = _resident("VmRSS")
     call()
     return _resident("VmHWM") - before

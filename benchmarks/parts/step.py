@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ def measure(sizes: Sizes, device: torch.device, threads: int, rounds: int) -> St
     """Measure every side in turn, ``rounds`` times over, so that what else the machine does falls on all alike."""
     found: dict[str, list[Measured]] = {side: [] for side in SIDES}
     # A process of its own starts from nothing; forked from a server it need not import torch again.
-    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+    context = get_context("forkserver")
     context.set_forkserver_preload(["torch"])
     for _ in range(rounds):
         for side in SIDES:
