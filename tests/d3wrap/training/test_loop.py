@@ -121,13 +121,18 @@ def test_exactly_one_phase_must_be_enhanced(spy, train, enhanced, found):
         train(spy(enhanced=enhanced))
 
 
-def test_bf16_trains_on_the_cpu(spy, train, enhancer_of, assert_same_state):
-    shown = []
-    exact, half = (spy() for _ in range(2))
-    train(exact, enhancer_of(exact), steps=3)
-    train(half, enhancer_of(half), steps=3, precision="bf16", on_log=shown.append)
+def test_bf16_trains_on_the_cpu_as_the_exact_run_does(spy, train, enhancer_of, assert_same_state):
+    """Autocast keeps its copies of weights while it is on; were they kept over steps, no loss would ever move."""
+
+    def run(precision):
+        backbone, records = spy(), []
+        enhancer = enhancer_of(backbone, student_lr=1e-2)
+        train(backbone, enhancer, steps=30, batch_size=1000, log_every=1, precision=precision, on_log=records.append)
+        assert {value.dtype for value in backbone.state_dict().values()} == {torch.float32}
+        return backbone, [record.losses for record in records]
+
+    (exact, expected), (half, found) = run("exact"), run("bf16")
     assert_same_state(exact, half, same=False)
-    for (name, one), other in zip(exact.state_dict().items(), half.state_dict().values(), strict=True):
-        assert other.dtype == torch.float32, name
-        torch.testing.assert_close(one, other, rtol=0.1, atol=0.05)
-    assert any(name.startswith("id2sd/") for name in shown[-1].losses)
+    for name in ("spy/inner.score", "spy/outer.error", "classify/nll", "id2sd/embedding", "id2sd/labels"):
+        moved = expected[-1][name] - expected[0][name]
+        assert abs(found[-1][name] - expected[-1][name]) < 0.3 * abs(moved), name
