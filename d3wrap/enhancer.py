@@ -109,6 +109,7 @@ class Enhancer:
         known += [*self._on_batch.plugins, *self._on_classifier_step.plugins]
         check_names(settings.student_weights, known, "student_weights")
         check_names(settings.generator_weights, known, "generator_weights")
+        check_names(settings.classifier_weights, known, "classifier_weights")
         modules = {name: objective for name, objective in objectives.items() if isinstance(objective, nn.Module)}
         self._networks = nn.ModuleDict({"teacher": teacher, "student": self.student, **modules})
         self._learned = [p for p in self._networks.parameters() if p.requires_grad]
@@ -194,7 +195,7 @@ class Enhancer:
         """Return the weighted sum of the hooks' losses for one step of a classifier, ``None`` where there is none."""
         self.prepare()
         terms = named_terms(self._on_classifier_step(step=step))
-        return weighted_sum(terms, self.settings.student_weight)
+        return weighted_sum(terms, self.settings.classifier_weight)
 
     def observe(self, real: Tensor, labels: Tensor, generated: Tensor, generated_labels: Tensor) -> D3Batch:
         """Show teacher and student a batch: real features ``[b, d]`` first, then generated ones ``[m, d]``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
@@ -43,7 +43,7 @@ class D3Settings:
     gradient_share: float | None = None
     """Norm of the D³ gradient on the generator as a share of the generator's own; 0 leaves the plain weighted sum.
 
-    ``None``: 0 as released, 0.3 corrected. It makes the generator's weights relative to each other.
+    ``None``: 0 as released, 0.1 corrected. It makes the generator's weights relative to each other.
     """
 
     # The numbers in the corrected terms.
@@ -62,6 +62,13 @@ class D3Settings:
 
     The student learns from the very features the generator makes of unseen classes, so a generator that follows the
     student's classification confirms itself, and drifts from the real features of these classes.
+    """
+    classifier_weights: Mapping[str, float] = field(default_factory=dict)
+    """Weights of the terms in the loss of the final classifiers, likewise; corrected, ``id2sd`` and ``o2dbd`` weigh 0
+    unless they are named.
+
+    There real features are seen and generated ones unseen throughout, so telling the two apart pulls real images of
+    unseen classes to the seen side.
     """
 
     # Generated batch.
@@ -99,7 +106,7 @@ class D3Settings:
             raise ConfigError(f"gradient_share: expected 0 or more, found {self.gradient_share!r}")
         if self.teacher_epochs < 0:
             raise ConfigError(f"teacher_epochs: expected 0 or more, found {self.teacher_epochs!r}")
-        for name in ("student_weights", "generator_weights"):
+        for name in ("student_weights", "generator_weights", "classifier_weights"):
             for term, weight in getattr(self, name).items():
                 if not 0 <= weight < math.inf:
                     raise ConfigError(f"{name}: expected weights of 0 or more, found {weight!r} for {term!r}")
@@ -115,22 +122,23 @@ class D3Settings:
         if self.relation is None:
             meant["relation"] = "groups" if corrected else "classes"
         if self.gradient_share is None:
-            meant["gradient_share"] = 0.3 if corrected else 0.0
+            meant["gradient_share"] = 0.1 if corrected else 0.0
         return replace(self, **meant)  # type: ignore[arg-type]
 
     def student_weight(self, term: str) -> float:
         """Return the weight of ``objective/term`` in the student's loss."""
-        return _weight(term, self.student_weights, self._usual_weight)
+        return self._weight(term, self.student_weights)
 
     def generator_weight(self, term: str) -> float:
         """Return the weight of ``objective/term`` in the generator's loss."""
-        confirms_itself = self.formulation == "corrected" and term.startswith("classify/")
-        return _weight(term, self.generator_weights, 0.0 if confirms_itself else self._usual_weight)
+        return self._weight(term, self.generator_weights, {"classify"})
 
-    @property
-    def _usual_weight(self) -> float:
-        return 1.0 if self.formulation == "corrected" else 1e-4
+    def classifier_weight(self, term: str) -> float:
+        """Return the weight of ``objective/term`` in the loss of a final classifier."""
+        return self._weight(term, self.classifier_weights, {"id2sd", "o2dbd"})
 
-
-def _weight(term: str, weights: Mapping[str, float], usual: float) -> float:
-    return weights.get(term, weights.get(term.partition("/")[0], usual))
+    def _weight(self, term: str, weights: Mapping[str, float], left_out: Set[str] = frozenset()) -> float:
+        objective = term.partition("/")[0]
+        corrected = self.formulation == "corrected"
+        usual = (0.0 if objective in left_out else 1.0) if corrected else 1e-4
+        return weights.get(term, weights.get(objective, usual))

@@ -172,12 +172,12 @@ def test_any_objective_can_be_blocked(tiny, enhancer_of_tiny, blocked, formulati
     assert {name.partition("/")[0] for name in terms} == set(OBJECTIVES) - {blocked}
 
 
-def test_terms_of_classifier_steps_have_the_students_weights(tiny, enhancer_of_tiny):
+def test_terms_of_classifier_steps_have_their_own_weights(tiny, enhancer_of_tiny):
     extra = {
         "a": plugin(on_classifier_step=lambda step: {"one": step.logits.sum(), "two": step.logits.sum()}),
         "b": plugin(on_classifier_step=lambda step: None),
     }
-    enhancer = enhancer_of_tiny(extra=extra, student_weights={"a": 0.25}, generator_weights={"a": 9.0})
+    enhancer = enhancer_of_tiny(extra=extra, classifier_weights={"a": 0.25}, student_weights={"a": 9.0})
     features, labels = real(tiny)
     step = ClassifierStep("softmax", features, labels, torch.full((9, 6), 2.0, dtype=torch.float64))
     assert float(enhancer.on_classifier_step(step)) == pytest.approx(0.25 * 2 * 108)

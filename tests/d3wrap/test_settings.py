@@ -26,7 +26,7 @@ CORRECTED = {
     **{name: True for name, value in RELEASED.items() if value is False},
     "student_code": "mass",
     "relation": "groups",
-    "gradient_share": 0.3,
+    "gradient_share": 0.1,
 }
 MEANT = {"released": RELEASED, "corrected": CORRECTED}
 OTHER = {name: [RELEASED[name], CORRECTED[name]] for name in RELEASED} | {"relation": ["classes", "groups", "gram"]}
@@ -111,3 +111,18 @@ def test_a_terms_own_weight_goes_before_its_objectives():
             3.0,
             1.0,
         ]
+
+
+TERMS = ("classify/nll", "id2sd/labels", "o2dbd/relation", "mine/term")
+
+
+@pytest.mark.parametrize(
+    ("of", "corrected"),
+    [("student", [1, 1, 1, 1]), ("generator", [0, 1, 1, 1]), ("classifier", [1, 0, 0, 1])],
+)
+def test_what_a_term_weighs_unless_it_is_named(of, corrected):
+    assert [getattr(D3Settings(), f"{of}_weight")(term) for term in TERMS] == corrected
+    released = D3Settings(formulation="released")
+    assert [getattr(released, f"{of}_weight")(term) for term in TERMS] == [1e-4] * 4
+    named = D3Settings(**{f"{of}_weights": dict.fromkeys(("classify", "id2sd/labels", "o2dbd"), 0.5)})
+    assert [getattr(named, f"{of}_weight")(term) for term in TERMS] == [0.5, 0.5, 0.5, 1]
