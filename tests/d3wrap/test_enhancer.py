@@ -141,6 +141,14 @@ def test_three_lines_train_and_evaluate():
     assert set(evaluation) == {"softmax", "student", "embedding"}
 
 
+def test_records_go_to_the_callers_function():
+    dataset, records = d3wrap.synthetic(6, 2, 7, 4, 10), []
+    backbone = d3wrap.build_generator("clswgan", dataset, settings={"hidden": 8, "critic_steps": 1})
+    enhancer = d3wrap.enhance(backbone, dataset, teacher_epochs=1, embedding_dim=8)
+    enhancer.fit(steps=5, batch_size=8, log_every=2, on_log=records.append)
+    assert [record.step for record in records] == [2, 4, 5]
+
+
 def test_steps_and_batch_size_are_the_generators_own_unless_given():
     dataset = d3wrap.synthetic(6, 2, 7, 4, 10)
     seen = []

@@ -152,7 +152,7 @@ def test_a_plugin_that_raises_is_named(tiny, enhancer_of_tiny, hook):
         call()
 
 
-@pytest.mark.parametrize("side", ["student_weights", "generator_weights"])
+@pytest.mark.parametrize("side", ["student_weights", "generator_weights", "classifier_weights"])
 @pytest.mark.parametrize(("name", "near"), [("id2d", "id2sd"), ("o2dbd/relations", "o2dbd/relation")])
 def test_a_weight_of_nothing_is_refused_with_what_there_is(enhancer_of_tiny, side, name, near):
     with pytest.raises(ConfigError, match=rf"{side}: no loss is called '{name}'; did you mean '{near}'\?"):

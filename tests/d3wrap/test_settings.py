@@ -72,6 +72,7 @@ INVALID = [
     ("student_weights", {"id2sd": "nan"}),
     ("generator_weights", {"o2dbd/relation": "inf"}),
     ("generator_weights", {"o2dbd/relation": -1.0}),
+    ("classifier_weights", {"mine": "nan"}),
 ]
 
 

@@ -22,6 +22,7 @@ from d3wrap.seeds import initialising, stream
 
 SETTINGS = ClassifierSettings(epochs=2, batch_size=16)
 OBJECTIVES = ("classify", "id2sd", "o2dbd")
+WEIGHED = {"id2sd": 1.0, "o2dbd": 1.0}
 
 
 class Linear(nn.Module):
@@ -166,7 +167,7 @@ def test_neither_labels_nor_features_of_test_rows_move_any_weight(dataset, enhan
         labels[rows] = labels[rows][torch.randperm(len(rows), generator=rng)]
     features[test] = torch.rand(len(test), 7, generator=rng)
     results = [
-        numbers(evaluate(changed, enhancer_of(dataset=changed) if enhanced else None))
+        numbers(evaluate(changed, enhancer_of(dataset=changed, classifier_weights=WEIGHED) if enhanced else None))
         for changed in (dataset, replace(dataset, labels=labels), replace(dataset, features=features))
     ]
     assert_equal_models(fitted[0], fitted[1])
@@ -191,6 +192,29 @@ def test_classifiers_learn_from_real_seen_and_generated_unseen_rows(dataset):
     assert torch.equal(fitting.features[: fitting.num_real], dataset.features[dataset.train])
     assert torch.equal(fitting.features[fitting.num_real :], generated)
     assert fitting.labels[fitting.num_real :].tolist() == dataset.unseen.repeat_interleave(10).tolist()
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_the_order_of_a_classifiers_rows_is_of_the_seed_and_its_name(dataset, monkeypatch, name):
+    streams = {}
+
+    def keep(model, features, labels, *, rng, name, **options):
+        streams[name] = torch.rand(4, generator=rng).tolist()
+
+    monkeypatch.setattr("d3wrap.evaluation.fitting.fit_classifier", keep)
+    for seed in (1, 2):
+        evaluate(dataset, seed=seed)
+        assert streams[name] == torch.rand(4, generator=stream(seed, f"classifier/{name}")).tolist()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_generated_features_are_of_the_seed(dataset, monkeypatch, seed):
+    given = []
+    init = Fitting.__init__
+    monkeypatch.setattr(Fitting, "__init__", lambda self, *a: (given.append(a[1]), init(self, *a))[1])
+    evaluate(dataset, seed=seed)
+    expected, _ = synthesise(Linear(), dataset.semantics, dataset.unseen, 10, stream(seed, "synthesis"))
+    assert torch.equal(given[0], expected)
 
 
 class Recorder:
@@ -231,7 +255,7 @@ def test_every_step_shows_its_classifier_and_the_students_its_batch_real_rows_fi
 def test_batches_without_real_or_without_generated_rows_do_no_harm(dataset, enhancer_of, formulation):
     """Batches of one row are all either real or generated."""
     small = replace(dataset, train=dataset.train[::16])
-    enhancer = enhancer_of(formulation=formulation, dataset=small)
+    enhancer = enhancer_of(formulation=formulation, dataset=small, classifier_weights=WEIGHED)
     evaluation = evaluate(small, enhancer, settings=ClassifierSettings(epochs=1, batch_size=1), synthetic_per_class=2)
     assert 0 <= evaluation["student"].H <= 1
 

@@ -18,11 +18,10 @@ def test_phases_run_in_order_each_as_often_as_it_says(spy, train):
     assert [phase for phase, *_ in backbone.seen] == ["inner"] * 3 + ["outer"] * 2 + (["inner"] * 3 + ["outer"] * 2) * 3
 
 
-def test_every_step_has_a_fresh_batch(spy, train, dataset):
-    backbone = train(spy(), steps=4, batch_size=8)
-    batches = RealBatches(
-        dataset.train_features, dataset.train_labels, dataset.semantics, 8, stream(0, "batches")
-    )  # fmt: skip
+@pytest.mark.parametrize("seed", [0, 5])
+def test_every_step_has_a_fresh_batch_in_an_order_of_the_seed(spy, train, dataset, seed):
+    backbone = train(spy(), steps=4, batch_size=8, seed=seed)
+    batches = RealBatches(dataset.train_features, dataset.train_labels, dataset.semantics, 8, stream(seed, "batches"))
     for _, features, labels, _ in backbone.seen:
         expected = batches.draw()
         assert torch.equal(features, expected.features)
@@ -58,6 +57,14 @@ def test_a_parameter_that_no_loss_reaches_decays_like_the_others(spy, train):
     backbone.phases = lambda: decaying
     train(backbone)
     assert (backbone.unused < 1).all()  # it has a gradient of zeros, not none
+
+
+def test_the_mode_while_training_is_train(spy, train):
+    backbone, modes = spy().eval(), []
+    losses = backbone.losses
+    backbone.losses = lambda *arguments: (modes.append(backbone.training), losses(*arguments))[1]
+    train(backbone, steps=2)
+    assert all(modes)
 
 
 def test_after_training_no_gradient_is_left_and_the_mode_is_eval(spy, train):

@@ -53,6 +53,13 @@ def test_it_depends_on_the_seed_alone(dataset):
     assert not torch.equal(first, weights(1))
 
 
+def test_the_order_of_the_rows_is_the_seeds(dataset, monkeypatch):
+    settings = replace(SETTINGS, teacher_epochs=1)
+    monkeypatch.setattr("d3wrap.training.teacher.new_teacher", lambda d, s, seed: new_teacher(d, s, 0))
+    one, other = (train_teacher(dataset, settings, seed).classify.weight for seed in (1, 2))
+    assert not torch.equal(one, other)
+
+
 def test_it_looks_at_training_rows_alone(dataset):
     features, labels = dataset.features.clone(), dataset.labels.clone()
     test = torch.cat([dataset.test_seen, dataset.test_unseen])
