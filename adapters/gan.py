@@ -121,13 +121,17 @@ class GANAdapter:
         return backbone
 
 
-def adapt_network(network: nn.Module, *, noise_dim: int, **options: Any) -> GANAdapter:
-    """Adapt a network called with noise and semantics; ``options`` are those of :class:`GANBackbone`."""
+def adapt_network(network: nn.Module, *, noise_dim: int, order: Order | None = None, **options: Any) -> GANAdapter:
+    """Adapt a network called with noise and semantics; ``options`` are those of :class:`GANBackbone`.
+
+    Raises :class:`~d3wrap.errors.ConfigError` for an unknown option, and where ``order`` is needed.
+    """
     known = set(inspect.signature(GANBackbone.__init__).parameters) - set(SIZES)
     for option in options:
         if option not in known:
             raise ConfigError(f"adapter 'gan' has no option {option!r}{did_you_mean(option, known)}")
-    return GANAdapter(network, {"noise_dim": noise_dim, **options})
+    order = CallableGenerator(network, noise_dim=noise_dim, order=order).order
+    return GANAdapter(network, {"noise_dim": noise_dim, "order": order, **options})
 
 
 @hookimpl

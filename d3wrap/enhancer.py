@@ -110,7 +110,8 @@ class Enhancer:
         check_names(settings.student_weights, known, "student_weights")
         check_names(settings.generator_weights, known, "generator_weights")
         check_names(settings.classifier_weights, known, "classifier_weights")
-        modules = {name: objective for name, objective in objectives.items() if isinstance(objective, nn.Module)}
+        # Module names know no dots, and an objective may be called student.
+        modules = {f"objective:{k.replace('.', ':')}": o for k, o in objectives.items() if isinstance(o, nn.Module)}
         self._networks = nn.ModuleDict({"teacher": teacher, "student": self.student, **modules})
         self._learned = [p for p in self._networks.parameters() if p.requires_grad]
         self._optimizer = adam(self._learned, lr=settings.student_lr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Metrics:
     per_class: Mapping[int, float]
     untested: tuple[int, ...]
     """Classes without test rows, which no mean counts."""
-    curve: Curve
+    curve: Curve = field(compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON can hold them, without the curve; class ids become strings."""

@@ -228,3 +228,9 @@ def test_the_options_reach_the_backbone(dataset):
     assert (critic.repeats, critic.lr, generator.repeats, generator.lr) == (2, 3e-3, 1, 3e-3)
     assert (critic.enhanced, generator.enhanced) == (False, True)
     assert backbone.penalty_weight == 4.0
+
+
+@pytest.mark.parametrize("options", [{"noise_dim": 0}, {"noise_dim": NOISE, "order": "att, z"}])
+def test_what_needs_no_dataset_is_refused_before_there_is_one(options):
+    with pytest.raises(ConfigError, match=next(reversed(options))):
+        d3wrap.adapt(Foreign(), **options)

@@ -10,6 +10,7 @@ from torch import nn
 
 import d3wrap
 from d3wrap.errors import ConfigError, PluginError, ShapeError
+from d3wrap.specs import ObjectiveSpec
 
 
 def real(tiny, rows=9):
@@ -27,7 +28,12 @@ def test_a_state_put_back_goes_on_as_the_one_it_was_taken_from(tiny, enhancer_of
     assert first.state_dict().keys() == second.state_dict().keys()
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
-    assert {"teacher.embed.weight", "student.classify.bias", "o2dbd.offset", "o2dbd.mean"} <= first.state_dict().keys()
+    assert {
+        "teacher.embed.weight",
+        "student.classify.bias",
+        "objective:o2dbd.offset",
+        "objective:o2dbd.mean",
+    } <= first.state_dict().keys()
     batch = [e.observe(*real(tiny), tiny.features[:4], tiny.unseen[[0, 0, 1, 1]]) for e in (first, second)]
     terms = [e._on_batch(batch=b) for e, b in zip((first, second), batch, strict=True)]
     for (name, one), (_, other) in zip(*terms, strict=True):
@@ -69,7 +75,7 @@ def test_preparing_depends_on_the_seed_alone(enhancer_of_tiny):
     other = enhancer_of_tiny(seed=2, formulation="released").state_dict()
     for name, value in first.items():
         assert torch.equal(value, again[name]), name
-    for name in ("teacher.embed.weight", "student.embed.weight", "o2dbd.head.weight"):
+    for name in ("teacher.embed.weight", "student.embed.weight", "objective:o2dbd.head.weight"):
         assert not torch.equal(first[name], other[name]), name
 
 
@@ -163,3 +169,27 @@ def test_steps_and_batch_size_are_the_generators_own_unless_given():
         d3wrap.enhance(backbone, dataset, teacher_epochs=1, embedding_dim=8).fit(**given)
         seen.append((len(sizes) // 2, set(sizes)))
     assert seen == [(4, {6}), (2, {6}), (4, {5})]
+
+
+@pytest.mark.parametrize("name", ["student", "update", "a.b"])
+def test_an_objective_may_have_any_name(enhancer_of_tiny, name):
+    class Learned(torch.nn.Module):
+        def __init__(self, context):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones((), dtype=torch.float64))
+
+        @d3wrap.hookimpl
+        def on_batch(self, batch):
+            return {"norm": self.scale * batch.student.embedding.square().mean()}
+
+    class Plugin:
+        @d3wrap.hookimpl
+        def register_objectives(self, register):
+            register(ObjectiveSpec(name, "a name of its own", Learned, ("norm",)))
+
+    enhancer = enhancer_of_tiny(extra={"mine": Plugin()})
+    labels = enhancer.dataset.train_labels[:4]
+    assert f"{name}/norm" in enhancer.on_batch(enhancer.dataset.train_features[:4], labels).terms
+    again = enhancer_of_tiny(extra={"mine": Plugin()})
+    again.load_state_dict(enhancer.state_dict())
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in enhancer.state_dict().items())

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -278,3 +279,15 @@ def test_the_numbers_do_not_depend_on_the_device():
         for device in ("cpu", "cuda")
     ]
     assert cases[0].as_dict() == cases[1].as_dict()
+
+
+def test_equal_numbers_are_equal_metrics():
+    scores, labels = torch.eye(4), torch.arange(4)
+    once, again = (
+        evaluate_scores(
+            scores[:2], labels[:2], scores[2:], labels[2:], seen=torch.tensor([0, 1]), unseen=torch.tensor([2, 3])
+        )
+        for _ in range(2)
+    )
+    assert once == again
+    assert once != dataclasses.replace(again, H=0.5)
