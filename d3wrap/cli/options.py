@@ -99,7 +99,7 @@ training_options = _group(
         "--d3",
         type=KeyValue(),
         multiple=True,
-        help="Change a D³ setting, e.g. gradient_share=0.1 or class_balanced=false.",
+        help="Change a D³ setting, e.g. gradient_share=0.1 or class_balanced=false; see docs/settings.md.",
     ),
     click.option(
         "--block",
