@@ -129,10 +129,10 @@ def test_an_objectives_own_parameters_learn_with_the_student_and_are_kept(tiny, 
     for _ in range(3):
         enhancer.on_batch(*real(tiny))
     state = enhancer.state_dict()
-    assert float(state["learning.scale"]) == pytest.approx(1.03, abs=1e-3)  # three steps of Adam at 1e-2
+    assert float(state["objective:learning.scale"]) == pytest.approx(1.03, abs=1e-3)  # three steps of Adam at 1e-2
     other = enhancer_of_tiny(extra=learning())
     other.load_state_dict(state)
-    assert torch.equal(other.state_dict()["learning.scale"], state["learning.scale"])
+    assert torch.equal(other.state_dict()["objective:learning.scale"], state["objective:learning.scale"])
 
 
 @pytest.mark.parametrize("hook", ["on_generate", "on_batch", "on_classifier_step"])

@@ -52,7 +52,8 @@ def test_the_only_adapter_that_accepts_is_chosen_and_of_several_one_must_be_name
     ):
         d3wrap.adapt(convolution, plugins=PLUGINS)
     assert d3wrap.adapt(convolution, adapter="conv", plugins=PLUGINS) == ("conv", convolution)
-    assert d3wrap.adapt(nn.Linear(2, 2), plugins=PLUGINS, noise_dim=3).options == {"noise_dim": 3}
+    options = {"noise_dim": 3, "order": "noise, semantics"}
+    assert d3wrap.adapt(nn.Linear(2, 2), plugins=PLUGINS, **options).options == options
     with pytest.raises(PluginError, match="no adapter is called 'cov'; did you mean 'conv'"):
         d3wrap.adapt(convolution, adapter="cov", plugins=PLUGINS)
 
