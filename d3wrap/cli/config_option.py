@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,7 +13,6 @@ from d3wrap.cli.key_value import KeyValue
 from d3wrap.config import load_yaml
 from d3wrap.errors import did_you_mean
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 _PAIRS = "d3wrap.cli.config_option.pairs"
 
 

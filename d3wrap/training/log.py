@@ -28,9 +28,8 @@ class LossLog:
     interval that is not finite.
     """
 
-    def __init__(self, interval: int, device: torch.device) -> None:
+    def __init__(self, interval: int) -> None:
         self.interval = interval
-        self.device = device
         self.names: tuple[str, ...] = ()
         self._rows: list[Tensor] = []
         self._first_step = 1

@@ -68,7 +68,7 @@ def fit(
             batch_size,
             stream(seed, "batches", device),
         )
-        log = LossLog(log_every, device)
+        log = LossLog(log_every)
         backbone.train()
         began = time.perf_counter()
         for step in range(1, steps + 1):

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from d3wrap.errors import TrainingError
 from d3wrap.training.log import LossLog
 
-CPU = torch.device("cpu")
-
 
 def losses(**values: float) -> dict[str, torch.Tensor]:
     return {name.replace("__", "/"): torch.tensor(value) for name, value in values.items()}
@@ -24,7 +22,7 @@ def losses(**values: float) -> dict[str, torch.Tensor]:
     interval=st.integers(1, 7),
 )
 def test_the_means_are_over_the_steps_since_the_last_look(rows, interval):
-    log, start = LossLog(interval, CPU), 0
+    log, start = LossLog(interval), 0
     for end, (a, b) in enumerate(rows, 1):
         log.add(losses(p__a=a, q__b=b))
         assert log.full == (end - start == interval)
@@ -39,7 +37,7 @@ def test_the_means_are_over_the_steps_since_the_last_look(rows, interval):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("step", [1, 3, 4, 6])
 def test_a_loss_that_is_not_finite_is_named_with_its_step(value, step):
-    log = LossLog(3, CPU)
+    log = LossLog(3)
     for current in range(1, 4 if step < 4 else 7):
         if log.full:
             log.take()
@@ -51,7 +49,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(value, step):
 
 
 def test_number_formats_may_be_mixed():
-    log = LossLog(1, CPU)
+    log = LossLog(1)
     log.add({"p/a": torch.tensor(60000.0, dtype=torch.float16), "p/b": torch.tensor(1e300, dtype=torch.float64)})
     assert log.take() == {"p/a": 60000.0, "p/b": 1e300}
     log.add({"p/a": torch.tensor(70000.0).half(), "p/b": torch.tensor(0.0)})
@@ -60,7 +58,7 @@ def test_number_formats_may_be_mixed():
 
 
 def test_other_terms_at_a_later_step_are_an_error():
-    log = LossLog(2, CPU)
+    log = LossLog(2)
     for _ in range(2):
         log.add(losses(p__a=1.0, p__b=1.0))
     log.take()
@@ -73,14 +71,14 @@ def test_other_terms_at_a_later_step_are_an_error():
 
 
 def test_the_order_of_the_terms_may_change():
-    log = LossLog(2, CPU)
+    log = LossLog(2)
     log.add(losses(p__a=1.0, p__b=2.0))
     log.add(losses(p__b=4.0, p__a=3.0))
     assert log.take() == {"p/a": 2.0, "p/b": 3.0}
 
 
 def test_the_log_holds_no_graph():
-    log = LossLog(2, CPU)
+    log = LossLog(2)
     weight = torch.ones(3, requires_grad=True)
     log.add({"p/a": weight.sum()})
     weight.data.fill_(5.0)
