@@ -66,7 +66,7 @@ def compare(generators: Sequence[str], seeds: Sequence[int], out: Path | None, o
     plans = [prepare.plan(name, options, plugins) for name in names]
     dataset = prepare.load(options)
     folder = prepare.new_folder(out, overwrite, "compare")
-    config = _as_json({"generators": names, "seeds": seeds, **options})
+    config = _as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **options})
     write_json(folder / prepare.MARK, {"command": sys.argv, "config": config})
     click.echo(
         f"{dataset.name}: {len(dataset.train)} training features of {len(dataset.seen)} seen classes, "

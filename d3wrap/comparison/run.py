@@ -16,6 +16,7 @@ from d3wrap.data.dataset import GZSLDataset
 from d3wrap.enhancer import Enhancer
 from d3wrap.evaluation.arms import Evaluation, evaluate_generator
 from d3wrap.evaluation.fitting import CLASSIFIERS
+from d3wrap.files import write_json
 from d3wrap.generator import Backbone
 from d3wrap.manager import Plugins
 from d3wrap.settings import D3Settings
@@ -63,7 +64,9 @@ def build(plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, plugins: Plugin
     return backbone, Enhancer(backbone, dataset, plan.d3, seed=seed, plugins=plugins) if enhanced else None
 
 
-def describe(plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, backbone: Backbone) -> dict[str, Any]:
+def describe(
+    plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, backbone: Backbone, plugins: Plugins
+) -> dict[str, Any]:
     """Return the manifest of a run: enough to build it again."""
     config = {
         "data": dict(plan.source),
@@ -73,6 +76,7 @@ def describe(plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, backbone: Ba
         "d3": dataclasses.asdict(plan.d3.resolved()),
         "classifiers": list(plan.classifiers),
         "block": list(plan.block),
+        "plugins": list(plugins.names),
     }
     return manifest(config=config, seed=seed, arm=arm, dataset=dataset, precision=plan.precision)
 
@@ -86,7 +90,7 @@ def train(
     folder: RunFolder,
     on_log: Callable[[Record], None] | None = None,
 ) -> Trained:
-    """Train one arm; ``folder`` gets its manifest, its losses as they come, and its weights at the end."""
+    """Train one arm; ``folder`` gets manifest, losses as they come, and at the end weights and ``training.json``."""
     backbone, enhancer = build(plan, dataset, arm, seed, plugins)
 
     def log(record: Record) -> None:
@@ -94,7 +98,7 @@ def train(
         if on_log is not None:
             on_log(record)
 
-    folder.write_manifest(describe(plan, dataset, arm, seed, backbone))
+    folder.write_manifest(describe(plan, dataset, arm, seed, backbone, plugins))
     began = time.perf_counter()
     fit(
         backbone,
@@ -111,6 +115,7 @@ def train(
     folder.save_weights("generator", backbone)
     if enhancer is not None:
         folder.save_weights("enhancer", enhancer.state_dict())
+    write_json(folder.path / "training.json", {"seconds": seconds})
     return Trained(backbone, enhancer, seconds)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from types import UnionType
+from typing import Any, cast, get_args
 
 import torch
 
@@ -13,24 +15,50 @@ from d3wrap.comparison.run import Arm, Plan, Trained, build
 from d3wrap.comparison.run_folder import load_weights, read_weights
 from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset, load_dataset
-from d3wrap.errors import DataError
+from d3wrap.errors import D3WrapWarning, DataError
 from d3wrap.manager import load_plugins
 from d3wrap.settings import D3Settings
 from d3wrap.training.precision import resolve_device
+
+MANIFEST = {"config": dict, "arm": str, "seed": int, "dataset": dict, "dtype": str, "precision": str}
+CONFIG = {
+    "data": dict,
+    "generator": str,
+    "preset": str,
+    "settings": dict,
+    "d3": dict,
+    "classifiers": list,
+    "block": list,
+}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a run; raises :class:`~d3wrap.errors.DataError` where the folder holds none."""
     path = folder / "manifest.json"
+    stored = _read(path, MANIFEST, "give the folder of one run, e.g. compare's …/ARM")
+    _check_kinds(stored["config"], CONFIG, f"{path}: config")
+    if stored["arm"] not in get_args(Arm) or stored["dtype"] not in ("float32", "float64"):
+        raise DataError(f"{path}: arm {stored['arm']!r} or dtype {stored['dtype']!r} is none that d3wrap writes")
+    return stored
+
+
+def _read(path: Path, kinds: Mapping[str, type | UnionType], hint: str) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; give the folder of one run, e.g. compare's …/ARM") from error
+        raise DataError(f"{path}: no such file; {hint}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as JSON: {error}") from error
-    if not isinstance(stored, dict) or not {"config", "arm", "seed", "dataset", "dtype", "precision"} <= set(stored):
-        raise DataError(f"{path}: is not a manifest that d3wrap wrote")
-    return stored
+    _check_kinds(stored, kinds, str(path))
+    return dict(stored)
+
+
+def _check_kinds(stored: Any, kinds: Mapping[str, type | UnionType], where: str) -> None:
+    wrong = [
+        key for key, kind in kinds.items() if not isinstance(stored, dict) or not isinstance(stored.get(key), kind)
+    ]
+    if wrong:
+        raise DataError(f"{where}: is not as d3wrap wrote it: {', '.join(wrong)} missing or of another type")
 
 
 def load_run(
@@ -42,12 +70,21 @@ def load_run(
     those it was trained on, or weights do not fit.
     """
     stored = read_manifest(folder)
+    training = _read(folder / "training.json", {"seconds": int | float}, "the run did not end; train it again")
     config: Mapping[str, Any] = stored["config"]
     plugins = load_plugins(block=config["block"])
+    if list(plugins.names) != config["plugins"]:
+        warnings.warn(
+            D3WrapWarning(
+                f"{folder} was trained with the plugins {', '.join(config['plugins'])}; loaded now are "
+                f"{', '.join(plugins.names)}: the numbers may differ"
+            ),
+            stacklevel=2,
+        )
     arguments = dict(config["data"])
     recorded = arguments.pop("source")
     dataset = load_dataset(source or recorded, **arguments)
-    _check_same(stored["dataset"]["provenance"], dataset, folder)
+    _check_same(stored["dataset"].get("provenance", {}), dataset, folder)
     dataset = dataset.to(resolve_device(device), getattr(torch, stored["dtype"]))
     plan = Plan(
         generator=config["generator"],
@@ -64,7 +101,7 @@ def load_run(
     load_weights(folder / "generator.safetensors", backbone)
     if enhancer is not None:
         enhancer.load_state_dict(read_weights(folder / "enhancer.safetensors"))
-    return plan, dataset, arm, seed, Trained(backbone, enhancer, 0.0)
+    return plan, dataset, arm, seed, Trained(backbone, enhancer, training["seconds"])
 
 
 def _check_same(recorded: Mapping[str, str], dataset: GZSLDataset, folder: Path) -> None:

@@ -57,6 +57,7 @@ def test_each_run_has_a_folder(run, tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["config"]["settings"]["hidden"] == 8
     assert manifest["config"]["d3"]["class_balanced"] is True
+    assert manifest["config"]["plugins"] == ["classify", "clswgan", "gan", "id2sd", "o2dbd"]
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]
     assert {"clswgan/critic.wasserstein", "classify/nll", "id2sd/labels", "o2dbd/relation"} <= set(lines[0]["losses"])
@@ -73,8 +74,18 @@ def test_evaluate_gives_the_numbers_compare_gave(run, tmp_path):
         path.unlink()
         run("evaluate", str(path.parent))
         after = json.loads(path.read_text())
-        measured = ("arm", "classifier", "T1", "U", "S", "H", "AUSUC", "AUROC", "per_class", "formulation")
-        assert [{k: r[k] for k in measured} for r in after] == [{k: r[k] for k in measured} for r in before]
+        for result in (*before, *after):
+            assert result.pop("evaluation_seconds") > 0
+        assert after == before
+
+
+def test_plugins_blocked_by_the_environment_are_told(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("D3WRAP_PLUGINS", "-o2dbd")
+    run("compare", *TINY, *D3, "--seeds", "1", "--classifier", "softmax", "--out", "out")
+    assert read_results(tmp_path / "out").config["plugins"] == ["classify", "clswgan", "gan", "id2sd"]
+    monkeypatch.delenv("D3WRAP_PLUGINS")
+    arm = "out/clswgan/seed-0/baseline"
+    assert "Warning: out/clswgan/seed-0/baseline was trained with the plugins classify" in run("evaluate", arm)
 
 
 def test_train_then_evaluate(run, tmp_path):
@@ -178,10 +189,18 @@ def test_evaluate_says_what_is_wrong_with_a_run(run, tmp_path):
     weights = tmp_path / "one" / "generator.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     assert "generator.safetensors: not a safetensors file" in run("evaluate", "one", code=1)
+    (tmp_path / "one" / "training.json").unlink()
+    assert "training.json: no such file; the run did not end" in run("evaluate", "one", code=1)
+    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
+    del manifest["config"]["block"]
+    (tmp_path / "one" / "manifest.json").write_text(json.dumps(manifest))
+    assert "manifest.json: config: is not as d3wrap wrote it: block missing" in run("evaluate", "one", code=1)
+    (tmp_path / "one" / "manifest.json").write_text(json.dumps(manifest | {"config": {}, "dtype": "save"}))
+    assert "is not as d3wrap wrote it: data, generator" in run("evaluate", "one", code=1)
     (tmp_path / "one" / "manifest.json").write_text("{")
     assert "cannot be read as JSON" in run("evaluate", "one", code=1)
     (tmp_path / "one" / "manifest.json").write_text("[]")
-    assert "is not a manifest" in run("evaluate", "one", code=1)
+    assert "is not as d3wrap wrote it" in run("evaluate", "one", code=1)
 
 
 def test_help_is_good_enough_to_start_from(run):
