@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -19,7 +19,9 @@ class Generator(Protocol):
     """Anything that turns class semantics into visual features, with gradients.
 
     Shapes: semantics ``[n, k]`` → features ``[n, d]``, one feature per row. ``rng`` supplies every random
-    number that is drawn; ``None`` means torch's global stream.
+    number that is drawn; ``None`` means torch's global stream. Where the final classifier works in another space
+    than the dataset's features, a method ``encode`` takes real features there, and ``generate`` gives what lies
+    there already; see :meth:`Backbone.encode`.
     """
 
     def generate(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
@@ -55,6 +57,21 @@ class Phase:
     weight_decay: float = 0.0
     repeats: int = 1
     enhanced: bool = False
+    decay: Callable[[int], float] | None = None
+    """Factor of ``lr`` after n iterations; ``None`` keeps it."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a backbone learns before its generator: iterations of their own number and phases, e.g. of an encoder.
+
+    ``batch_size`` is by default that of the run.
+    """
+
+    name: str
+    steps: int
+    phases: tuple[Phase, ...]
+    batch_size: int | None = None
 
 
 class Backbone(nn.Module, ABC):
@@ -74,6 +91,14 @@ class Backbone(nn.Module, ABC):
         """Learn from the training rows what the phases need beforehand; the default needs nothing."""
         return
 
+    def stages(self) -> Sequence[Stage]:
+        """Return what the host loop trains before the iterations of :meth:`phases`; the default is nothing.
+
+        No phase of a stage is enhanced: D³ joins when they are over, and its teacher learns in the space of
+        :meth:`encode`, which from then on must stay as it is.
+        """
+        return ()
+
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
         """Return the phases of one iteration, in order."""
@@ -84,4 +109,12 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def generate(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
-        """Generate one feature for each row: ``[n, k]`` → ``[n, d]``, differentiable."""
+        """Generate one sample for each row, in the space of the classifier: ``[n, k]`` → ``[n, e]``, differentiable."""
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Take features ``[n, d]`` to the space of the classifier ``[n, e]``, each row by itself; by default as is."""
+        return features
+
+    def generate_features(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
+        """Generate one visual feature for each row: ``[n, k]`` → ``[n, d]``; override it where :meth:`encode` is."""
+        return self.generate(semantics, rng=rng)
