@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -14,6 +15,8 @@ from d3wrap.evaluation.modes import evaluating
 from d3wrap.seeds import initialising, stream
 
 Order = Literal["noise, semantics", "semantics, noise"]
+Call = Callable[[nn.Module, Tensor, Tensor], object]
+"""``call(network, noise, semantics)`` gives features: how a network is called that takes more than these two."""
 
 NOISE_NAMES = frozenset({"noise", "z", "eps", "epsilon", "latent", "noises"})
 SEMANTIC_NAMES = frozenset(
@@ -63,10 +66,12 @@ class CallableGenerator(nn.Module):
     """A network called as ``network(noise, semantics)`` (or the other way round), presented as a generator.
 
     Noise is drawn from N(0, I) of width ``noise_dim``. Where the network returns a tuple or list, its first tensor
-    is the feature.
+    is the feature. ``call`` calls the network instead, and ``order`` is then not needed.
     """
 
-    def __init__(self, network: nn.Module, *, noise_dim: int, order: Order | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, *, noise_dim: int, order: Order | None = None, call: Call | None = None
+    ) -> None:
         super().__init__()
         if noise_dim < 1:
             raise ConfigError(f"noise_dim: expected 1 or more, found {noise_dim}")
@@ -74,15 +79,28 @@ class CallableGenerator(nn.Module):
             raise ConfigError(f"order: expected 'noise, semantics' or 'semantics, noise', found {order!r}")
         self.network = network
         self.noise_dim = noise_dim
-        self.order: Order = order or argument_order(network)
+        self.call = call
+        self.order: Order = order or ("noise, semantics" if call else argument_order(network))
 
     def generate(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
         """Generate one feature for each row: ``[n, k]`` → ``[n, d]``."""
-        noise = torch.randn(
+        return self(self.draw(semantics, rng), semantics)
+
+    def draw(self, semantics: Tensor, rng: torch.Generator | None) -> Tensor:
+        """Draw the noise ``[n, noise_dim]`` of as many rows as ``semantics`` has."""
+        return torch.randn(
             semantics.shape[0], self.noise_dim, generator=rng, device=semantics.device, dtype=semantics.dtype
         )
+
+    def forward(self, noise: Tensor, semantics: Tensor) -> Tensor:
+        """Call the network on this noise."""
+        if self.call is not None:
+            return self.checked(self.call(self.network, noise, semantics), semantics)
         inputs = (noise, semantics) if self.order == "noise, semantics" else (semantics, noise)
-        features = self.network(*inputs)
+        return self.checked(self.network(*inputs), semantics)
+
+    def checked(self, features: object, semantics: Tensor) -> Tensor:
+        """Return what the network gave as features ``[n, d]``, or raise :class:`~d3wrap.errors.ShapeError`."""
         if isinstance(features, tuple | list):
             features = features[0]
         if not isinstance(features, Tensor) or features.ndim != 2 or features.shape[0] != semantics.shape[0]:
@@ -111,7 +129,7 @@ def probe(generator: CallableGenerator, dataset: GZSLDataset) -> None:
         raise ShapeError(
             f"{type(network).__name__} cannot be called with ({generator.order}) of widths "
             f"noise {generator.noise_dim} and semantics {dataset.semantic_dim}: {error}. "
-            "Give the noise_dim and order it was written for"
+            "Give the noise_dim and order (or call) it was written for"
         ) from error
     if features.shape[1] != dataset.feature_dim:
         raise ShapeError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from d3wrap import hookimpl
-from d3wrap.adapters.callable import CallableGenerator, Order, probe
+from d3wrap.adapters.callable import Call, CallableGenerator, Order, probe
 from d3wrap.adapters.critic import Critic
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, did_you_mean
@@ -38,6 +38,7 @@ class GANBackbone(Backbone):
         semantic_dim: int,
         num_classes: int,
         order: Order | None = None,
+        call: Call | None = None,
         critic_hidden: int = 4096,
         critic_steps: int = 5,
         penalty_weight: float = 10.0,
@@ -48,7 +49,7 @@ class GANBackbone(Backbone):
         super().__init__()
         self.name = name
         self.feature_dim, self.semantic_dim = feature_dim, semantic_dim
-        self.generator = CallableGenerator(network, noise_dim=noise_dim, order=order)
+        self.generator = CallableGenerator(network, noise_dim=noise_dim, order=order, call=call)
         self.critic = Critic(feature_dim, semantic_dim, critic_hidden)
         self.critic_steps = critic_steps
         self.penalty_weight = penalty_weight
@@ -77,12 +78,16 @@ class GANBackbone(Backbone):
         if phase == "critic":
             with torch.no_grad():
                 generated = self.generate(batch.semantics, rng=rng)
-            on_real, on_generated, penalty = self.critic.compare(batch.features, generated, batch.semantics, rng)
-            return {
-                "wasserstein": on_generated.mean() - on_real.mean(),
-                "penalty": self.penalty_weight * penalty,
-            }
-        generated = self.generate(batch.semantics, rng=rng)
+            return self.critic_terms(batch, generated, rng)
+        return self.generator_terms(batch, self.generate(batch.semantics, rng=rng))
+
+    def critic_terms(self, batch: RealBatch, generated: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return what the critic minimises on real features and generated ones of the same classes."""
+        on_real, on_generated, penalty = self.critic.compare(batch.features, generated, batch.semantics, rng)
+        return {"wasserstein": on_generated.mean() - on_real.mean(), "penalty": self.penalty_weight * penalty}
+
+    def generator_terms(self, batch: RealBatch, generated: Tensor) -> dict[str, Tensor]:
+        """Return what the generator minimises on generated features of the batch's classes."""
         terms = {"adversarial": -self.critic(generated, batch.semantics).mean()}
         if self.classification_weight:
             logits = self.seen_classifier(generated)
@@ -104,13 +109,14 @@ class GANAdapter:
 
     network: nn.Module
     options: Mapping[str, Any]
+    backbone: type[GANBackbone] = GANBackbone
 
     def bind(self, dataset: GZSLDataset) -> GANBackbone:
         """Build the backbone for a dataset, after one trial call of the network.
 
         Raises :class:`~d3wrap.errors.ShapeError` where the network does not take or give what the dataset has.
         """
-        backbone = GANBackbone(
+        backbone = self.backbone(
             self.network,
             feature_dim=dataset.feature_dim,
             semantic_dim=dataset.semantic_dim,
@@ -121,17 +127,25 @@ class GANAdapter:
         return backbone
 
 
-def adapt_network(network: nn.Module, *, noise_dim: int, order: Order | None = None, **options: Any) -> GANAdapter:
+def adapt_network(
+    network: nn.Module, *, noise_dim: int, order: Order | None = None, call: Call | None = None, **options: Any
+) -> GANAdapter:
     """Adapt a network called with noise and semantics; ``options`` are those of :class:`GANBackbone`.
 
-    Raises :class:`~d3wrap.errors.ConfigError` for an unknown option, and where ``order`` is needed.
+    ``call(network, noise, semantics)`` says how, where it takes more. Raises :class:`~d3wrap.errors.ConfigError` for
+    an unknown option, and where ``order`` is needed.
     """
-    known = set(inspect.signature(GANBackbone.__init__).parameters) - set(SIZES)
+    check_options("gan", options)
+    order = CallableGenerator(network, noise_dim=noise_dim, order=order, call=call).order
+    return GANAdapter(network, {"noise_dim": noise_dim, "order": order, "call": call, **options})
+
+
+def check_options(adapter: str, options: Iterable[str], own: Iterable[str] = ()) -> None:
+    """Raise :class:`~d3wrap.errors.ConfigError` for an option that is neither of :class:`GANBackbone` nor ``own``."""
+    known = set(inspect.signature(GANBackbone.__init__).parameters) - set(SIZES) | set(own)
     for option in options:
         if option not in known:
-            raise ConfigError(f"adapter 'gan' has no option {option!r}{did_you_mean(option, known)}")
-    order = CallableGenerator(network, noise_dim=noise_dim, order=order).order
-    return GANAdapter(network, {"noise_dim": noise_dim, "order": order, **options})
+            raise ConfigError(f"adapter {adapter!r} has no option {option!r}{did_you_mean(option, known)}")
 
 
 @hookimpl

@@ -109,6 +109,23 @@ def test_noise_and_semantics_reach_their_arguments(dataset, network, options):
     assert found.requires_grad
 
 
+class Keyworded(Foreign):
+    """Takes the semantics by name only, behind an argument of its own, as TF-VAEGAN's generator does."""
+
+    def forward(self, z: Tensor, strength: object = None, c: Tensor | None = None) -> object:
+        assert strength is None
+        assert c is not None
+        return super().forward(z, c)
+
+
+def test_a_network_of_another_convention_is_called_as_it_says(dataset):
+    foreign = Keyworded().eval()
+    backbone = bind(foreign, dataset, call=lambda network, noise, semantics: network(noise, c=semantics))
+    found = backbone.generate(dataset.semantics, rng=torch.Generator().manual_seed(3))
+    noise = torch.randn(len(dataset.semantics), NOISE, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(found, foreign.net(torch.cat([noise, dataset.semantics], 1)))
+
+
 def bind(network: object, dataset: d3wrap.GZSLDataset, **options: object) -> d3wrap.Backbone:
     return d3wrap.adapt(network, **{"noise_dim": NOISE, **options}).bind(dataset)
 
