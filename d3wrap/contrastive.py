@@ -1,0 +1,36 @@
+"""Contrastive losses over the pairs of a batch, as pure functions."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def supervised_contrastive(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Pull rows of one label together and apart from all others (Khosla et al., NeurIPS 2020, eq. 2).
+
+    A row i loses −1/|P(i)| Σ_{p ∈ P(i)} log(exp(s_ip) / Σ_{a ≠ i} exp(s_ia)), where s_ij = cos(z_i, z_j) / τ and P(i)
+    are the other rows of its label. The result is the mean over the rows that have such a positive: a row without one
+    adds nothing, neither to the loss nor to the count, and a batch without any gives 0.
+
+    Shapes: embeddings ``[n, e]``, which are normalised here, labels ``[n]`` integers → scalar. ``temperature`` τ > 0.
+    Memory is O(n²) numbers.
+    """
+    logits, positive = _pairs(embeddings, labels, temperature)
+    count = positive.sum(1)
+    attraction = (logits * positive).sum(1) / count.clamp(min=1)
+    return _mean_where(logits.logsumexp(1) - attraction, count > 0)
+
+
+def _pairs(embeddings: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Return cos / τ of all pairs, lowest where a row meets itself, and which pairs are positive, both ``[n, n]``."""
+    z = F.normalize(embeddings, dim=1)
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    # The lowest finite number instead of −∞: a row with nobody else then has a gradient of 0, not NaN.
+    logits = (z @ z.T / temperature).masked_fill(itself, torch.finfo(z.dtype).min)
+    return logits, (labels[:, None] == labels[None, :]) & ~itself
+
+
+def _mean_where(values: Tensor, counted: Tensor) -> Tensor:
+    return torch.where(counted, values, 0.0).sum() / counted.sum().clamp(min=1)
