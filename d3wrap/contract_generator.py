@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from d3wrap.contract import Check, global_stream_untouched, require, tried
+from d3wrap.contract_training import all_phases, batch_of, finite_losses, training_checks
 from d3wrap.data import GZSLDataset, synthetic
-from d3wrap.generator import Backbone, Phase, RealBatch
+from d3wrap.evaluation.modes import evaluating
+from d3wrap.generator import Backbone, Phase
 from d3wrap.seeds import initialising, stream
+from d3wrap.space import encodes
 from d3wrap.specs import GeneratorSpec
 
 PRESET = "small"
@@ -25,18 +28,22 @@ def generator_checks(spec: GeneratorSpec, dataset: GZSLDataset | None = None) ->
     dataset = dataset or synthetic()
     built: list[Backbone] = []
 
-    def build() -> None:
-        with initialising(0, "check"):
-            backbone = spec.build(dataset, spec.presets[PRESET])
+    def build(data: GZSLDataset = dataset, seed: int = 0) -> Backbone:
+        with initialising(seed, "check"):
+            backbone = spec.build(data, spec.presets[PRESET])
         require(isinstance(backbone, Backbone), f"build must return a Backbone, returned {type(backbone).__name__}")
-        built.append(backbone)
-        backbone.prepare(dataset, stream(0, "prepare"))
+        return backbone.to(data.features)
 
-    first = tried("builds and prepares", build)
+    def prepare() -> None:
+        built.append(build())
+        built[0].prepare(dataset, stream(0, "prepare"))
+
+    first = tried("builds and prepares", prepare)
     yield first
     if first.fault is None:
         for name, check in _CHECKS.items():
             yield tried(name, check, built[0], dataset)
+        yield from training_checks(build, built[0], dataset)
 
 
 def _has_sizes(backbone: Backbone, dataset: GZSLDataset) -> None:
@@ -45,7 +52,11 @@ def _has_sizes(backbone: Backbone, dataset: GZSLDataset) -> None:
 
 
 def _has_phases(backbone: Backbone, dataset: GZSLDataset) -> None:
-    phases = backbone.phases()
+    for stage in backbone.stages():
+        require(stage.steps >= 1, f"stage {stage.name!r}: steps is {stage.steps}, expected 1 or more")
+        early = [phase.name for phase in stage.phases if phase.enhanced]
+        require(not early, f"stage {stage.name!r} has enhanced phases {early}; D³ joins after the stages")
+    phases = all_phases(backbone)
     names = [phase.name for phase in phases]
     require(len(set(names)) == len(names), f"phases share a name: {', '.join(names)}")
     own = set(backbone.parameters())
@@ -58,15 +69,44 @@ def _has_phases(backbone: Backbone, dataset: GZSLDataset) -> None:
     require(len(enhanced) == 1, f"exactly one phase must be enhanced, found {enhanced}")
 
 
+def _encodes(backbone: Backbone, dataset: GZSLDataset) -> None:
+    real = dataset.train_features[:4]
+    with evaluating(backbone):
+        encoded, other = backbone.encode(real), backbone.encode(_last_changed(real))
+    shape = tuple(encoded.shape)
+    require(len(shape) == 2 and shape[0] == len(real), f"encode gave shape {shape} for {len(real)} rows")
+    _require_rows_alone(encoded, other, "encode")
+
+
 def _generates(backbone: Backbone, dataset: GZSLDataset) -> None:
+    outputs = {"generate": (backbone.generate, backbone.encode(dataset.train_features[:1]).shape[1])}
+    if encodes(backbone):
+        outputs["generate_features"] = (backbone.generate_features, dataset.feature_dim)
     for rows in (len(dataset.unseen), 1):
         semantics = dataset.semantics[dataset.unseen[:rows]]
-        features = backbone.generate(semantics, rng=stream(0, "noise"))
-        found, wanted = tuple(features.shape), (rows, dataset.feature_dim)
-        require(found == wanted, f"{rows} rows of semantics gave shape {found}, expected {wanted}")
-        found_type, wanted_type = features.dtype, dataset.features.dtype
-        require(found_type == wanted_type, f"gave {found_type}, expected {wanted_type}")
-        require(bool(features.isfinite().all()), "gave features that are not finite")
+        for name, (generate, width) in outputs.items():
+            features = generate(semantics, rng=stream(0, "noise"))
+            found, wanted = tuple(features.shape), (rows, width)
+            require(found == wanted, f"{name}: {rows} rows of semantics gave shape {found}, expected {wanted}")
+            found_type, wanted_type = features.dtype, dataset.features.dtype
+            require(found_type == wanted_type, f"{name} gave {found_type}, expected {wanted_type}")
+            require(bool(features.isfinite().all()), f"{name} gave features that are not finite")
+
+
+def _generates_rows_alone(backbone: Backbone, dataset: GZSLDataset) -> None:
+    semantics = dataset.semantics[dataset.seen[:4]]
+    with evaluating(backbone):
+        some, other = (backbone.generate(s, rng=stream(0, "noise")) for s in (semantics, _last_changed(semantics)))
+    _require_rows_alone(some, other, "generate")
+
+
+def _last_changed(rows: Tensor) -> Tensor:
+    return torch.cat([rows[:-1], 1 - rows[-1:]])
+
+
+def _require_rows_alone(some: Tensor, other: Tensor, what: str) -> None:
+    alone = torch.equal(some[:-1], other[:-1])
+    require(alone, f"{what}: a row depends on the rows beside it, so blocks give other features than all at once")
 
 
 def _repeats(backbone: Backbone, dataset: GZSLDataset) -> None:
@@ -77,13 +117,8 @@ def _repeats(backbone: Backbone, dataset: GZSLDataset) -> None:
 
 
 def _has_losses(backbone: Backbone, dataset: GZSLDataset) -> None:
-    for phase in backbone.phases():
-        with global_stream_untouched():
-            losses = backbone.losses(phase.name, _batch(dataset), stream(0, "noise"))
-        require(bool(losses), f"phase {phase.name!r} has no losses")
-        for name, value in losses.items():
-            require(value.ndim == 0, f"loss {phase.name}.{name} has shape {tuple(value.shape)}, expected a scalar")
-            require(bool(value.isfinite()), f"loss {phase.name}.{name} is {value.item()}")
+    for phase in all_phases(backbone):
+        losses = finite_losses(backbone, phase.name, batch_of(dataset))
         gradients = _gradients(torch.stack(list(losses.values())).sum(), phase)
         require(any(g is not None for g in gradients), f"losses of phase {phase.name!r} reach none of its parameters")
 
@@ -97,7 +132,7 @@ def _passes_gradients(backbone: Backbone, dataset: GZSLDataset) -> None:
         any(g is not None and bool(g.any()) for g in reached),
         f"generated features reach no parameter of the enhanced phase {phase.name!r}",
     )
-    losses = backbone.losses(phase.name, _batch(dataset), stream(0, "noise"))
+    losses = backbone.losses(phase.name, batch_of(dataset), stream(0, "noise"))
     trained = _gradients(torch.stack(list(losses.values())).sum(), phase)
     names = {parameter: name for name, parameter in backbone.named_parameters()}
     idle = [
@@ -111,16 +146,13 @@ def _passes_gradients(backbone: Backbone, dataset: GZSLDataset) -> None:
 _CHECKS: dict[str, Callable[[Backbone, GZSLDataset], None]] = {
     "has the dataset's sizes": _has_sizes,
     "has valid phases, one of them enhanced": _has_phases,
-    "generates features of the right shape and type, also for one row": _generates,
+    "encodes real features row by row": _encodes,
+    "generates samples of the right shape and type, also for one row": _generates,
+    "generates each row by itself, so that blocks equal all at once": _generates_rows_alone,
     "generates the same features from the same rng": _repeats,
     "has finite scalar losses in every phase": _has_losses,
     "passes gradients to every parameter of the enhanced phase": _passes_gradients,
 }
-
-
-def _batch(dataset: GZSLDataset) -> RealBatch:
-    features, labels = dataset.train_features[:16], dataset.train_labels[:16]
-    return RealBatch(features, labels, dataset.semantics[labels])
 
 
 def _gradients(value: Tensor, phase: Phase) -> tuple[Tensor | None, ...]:

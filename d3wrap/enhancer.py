@@ -19,6 +19,7 @@ from d3wrap.manager import Plugins, load_plugins
 from d3wrap.networks import Student, Teacher
 from d3wrap.seeds import initialising, stream
 from d3wrap.settings import D3Settings
+from d3wrap.space import classifier_space, encode
 from d3wrap.specs import ObjectiveContext
 from d3wrap.training.buffers import restored_buffers
 from d3wrap.training.log import Record
@@ -46,6 +47,8 @@ class Losses:
 class Enhancer:
     """D³ training for one generator on one dataset, on the dataset's device and in its dtype.
 
+    Teacher and student work in the space of the classifier: on the dataset's features, or on what the generator's
+    ``encode`` makes of them; :attr:`space` is the dataset there, once :meth:`prepare` is done.
     It draws from random streams of its own, derived from ``seed``, and moves no buffer of the generator, so that a run
     whose objectives are all blocked, or all weigh 0 for the generator, equals the plain baseline bit for bit.
     ``plugins`` are those to take objectives and hooks from; by default all that are installed and allowed by
@@ -71,7 +74,8 @@ class Enhancer:
     def prepare(self) -> None:
         """Train the teacher, make the student, build the objectives and freeze the hooks; once."""
         if not self._prepared:
-            self._assemble(train_teacher(self.dataset, self.settings, self.seed))
+            self.space = classifier_space(self.generator, self.dataset)
+            self._assemble(train_teacher(self.space, self.settings, self.seed))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the weights of teacher, student and objectives, by name."""
@@ -84,14 +88,15 @@ class Enhancer:
         Raises :class:`~d3wrap.errors.ShapeError` where it was made with other settings, data or objectives.
         """
         if not self._prepared:
-            self._assemble(new_teacher(self.dataset, self.settings, self.seed).eval().requires_grad_(False))
+            self.space = classifier_space(self.generator, self.dataset)
+            self._assemble(new_teacher(self.space, self.settings, self.seed).eval().requires_grad_(False))
         try:
             self._networks.load_state_dict(dict(state))
         except RuntimeError as error:
             raise ShapeError(f"this enhancer state is of other settings, data or objectives: {error}") from error
 
     def _assemble(self, teacher: Teacher) -> None:
-        dataset, settings, seed = self.dataset, self.settings, self.seed
+        dataset, settings, seed = self.space, self.settings, self.seed
         self.teacher = teacher
         with initialising(seed, "student"):
             student = Student(dataset.feature_dim, settings.embedding_dim, dataset.num_classes)
@@ -141,7 +146,7 @@ class Enhancer:
                 "on_batch in its own training loop"
             )
         steps = backbone.settings.steps if steps is None else steps
-        with watching(f"{backbone.name} with D³", steps) as show:
+        with watching(f"{backbone.name} with D³") as show:
             fit(
                 backbone,
                 self.dataset,
@@ -165,7 +170,7 @@ class Enhancer:
     def on_generate(self, features: Tensor, labels: Tensor) -> Tensor:
         """Pass features the generator produced for classes ``labels`` through the plugins' ``on_generate`` hooks.
 
-        Shapes: ``[n, d]`` and ``[n]`` → ``[n, d]``.
+        Shapes: ``[n, e]``, in the space of the classifier, and ``[n]`` → ``[n, e]``.
         """
         self.prepare()
         return self._on_generate.chain(features, labels=labels, semantics=self.dataset.semantics[labels])
@@ -173,7 +178,7 @@ class Enhancer:
     def on_batch(self, features: Tensor, labels: Tensor) -> Losses:
         """Train the student one step on a real batch and on generated unseen features, and return the losses.
 
-        Add ``.total`` to the generator's loss. Shapes: features ``[b, d]``, labels ``[b]`` class ids of seen classes.
+        Add ``.total`` to the generator's loss. Shapes: features ``[b, d]`` as in the dataset, labels ``[b]`` class ids.
         """
         self.prepare()
         if not self._on_batch.plugins:
@@ -182,7 +187,7 @@ class Enhancer:
         generated = self.on_generate(self._generate(unseen_labels), unseen_labels)
         # The losses are differentiated down to the features; from there on the generator's graph goes its own way.
         leaf = generated.detach().requires_grad_()
-        batch = self.observe(features, labels, leaf, unseen_labels)
+        batch = self.observe(encode(self.generator, features), labels, leaf, unseen_labels)
         terms = named_terms(self._on_batch(batch=batch))
         on_features = self._step_student(terms, leaf)
         shown = {name: value.detach() for name, value in terms.items()}
@@ -199,7 +204,7 @@ class Enhancer:
         return weighted_sum(terms, self.settings.classifier_weight)
 
     def observe(self, real: Tensor, labels: Tensor, generated: Tensor, generated_labels: Tensor) -> D3Batch:
-        """Show teacher and student a batch: real features ``[b, d]`` first, then generated ones ``[m, d]``."""
+        """Show teacher and student a batch in the space of the classifier: real ``[b, e]`` first, then generated."""
         if real.shape[1:] != generated.shape[1:]:
             raise ShapeError(
                 f"real features have shape {tuple(real.shape)}, generated ones {tuple(generated.shape)}: "

@@ -48,13 +48,22 @@ def adapt(network: nn.Module, *, adapter: str | None = None, plugins: Plugins | 
 
 
 def resolve_settings(
-    name: str, preset: str, settings: Mapping[str, Any] | Sequence[Override], plugins: Plugins
+    name: str,
+    preset: str,
+    settings: Mapping[str, Any] | Sequence[Override],
+    plugins: Plugins,
+    dataset: GZSLDataset | None = None,
 ) -> BackboneSettings:
-    """Return the settings of a registered generator: its preset with some fields changed."""
+    """Return the settings of a registered generator: its preset with some fields changed.
+
+    Of a preset ``paper`` and one ``paper/CUB`` the second is taken for a dataset named CUB (in any case of letters).
+    """
     presets = plugins.generator(name).presets
     if preset not in presets:
         raise ConfigError(f"generator {name!r} has no preset {preset!r}{did_you_mean(preset, presets)}")
-    return apply_overrides(presets[preset], settings)
+    wanted = "" if dataset is None else f"{preset}/{dataset.name}".lower()
+    chosen = next((one for one in presets if one.lower() == wanted), preset)
+    return apply_overrides(presets[chosen], settings)
 
 
 def build_generator(
@@ -68,11 +77,12 @@ def build_generator(
 ) -> Backbone:
     """Build a registered generator for ``dataset``, on its device and in its dtype.
 
-    ``settings`` change fields of the preset; initial weights depend on ``seed`` alone. Raises ``PluginError`` for an
-    unknown generator, ``ConfigError`` for an unknown preset or setting.
+    ``settings`` change fields of the preset, which may have a form of its own for the dataset; see
+    :func:`resolve_settings`. Initial weights depend on ``seed`` alone. Raises ``PluginError`` for an unknown generator,
+    ``ConfigError`` for an unknown preset or setting.
     """
     plugins = plugins if plugins is not None else load_plugins()
-    chosen = resolve_settings(name, preset, settings, plugins)
+    chosen = resolve_settings(name, preset, settings, plugins, dataset)
     with initialising(seed, "generator"):
         backbone = plugins.generator(name).build(dataset, chosen)
     backbone.settings = chosen

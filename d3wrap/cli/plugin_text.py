@@ -35,5 +35,13 @@ def _spec_lines(spec: Spec) -> Iterator[str]:
         yield f"  reference: {spec.reference}"
         yield "  settings:"
         for field in dataclasses.fields(spec.settings):
-            values = (f"{name} {getattr(preset, field.name)!r}" for name, preset in spec.presets.items())
-            yield f"    {field.name}: {field.type} ({', '.join(values)})"
+            yield f"    {field.name}: {field.type} ({', '.join(_values(spec, field.name))})"
+
+
+def _values(spec: GeneratorSpec, field: str) -> Iterator[str]:
+    """Yield a setting's value in each preset; in a preset for one dataset only where it differs."""
+    for name, preset in spec.presets.items():
+        value = getattr(preset, field)
+        general = spec.presets.get(name.partition("/")[0], preset)
+        if general is preset or value != getattr(general, field):
+            yield f"{name} {value!r}"

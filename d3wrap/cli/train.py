@@ -16,7 +16,6 @@ from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.files import write_json
 from d3wrap.manager import load_plugins
 from d3wrap.training.progress import watching
-from d3wrap.wrap import resolve_settings
 
 
 @click.command()
@@ -44,8 +43,8 @@ def train(generator: str, arm: Any, seed: int, out: Path | None, overwrite: bool
     dataset = prepare.load(options)
     folder = prepare.new_folder(out, overwrite, "train")
     write_json(folder / prepare.MARK, {"command": sys.argv})
-    steps = resolve_settings(generator, plan.preset, plan.settings, plugins).steps
-    with watching(f"{generator} {arm}, seed {seed}", steps) as on_log:
+    with watching(f"{generator} {arm}, seed {seed}") as on_log:
         trained = run_training(plan, dataset, arm, seed, plugins, RunFolder(folder), on_log)
+    steps = trained.backbone.settings.steps
     click.echo(f"{generator} ({arm}, seed {seed}): {steps} steps in {trained.seconds:.0f} s; weights in {folder}/")
     click.echo(f"next: d3wrap evaluate {folder}")

@@ -17,20 +17,19 @@ from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.comparison.storage import Results, write_results
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.errors import D3WrapWarning, MissingExtraError
-from d3wrap.evaluation.synthesis import synthesise
+from d3wrap.evaluation.modes import evaluating
 from d3wrap.files import write_json
 from d3wrap.generator import Backbone
 from d3wrap.manager import Plugins
 from d3wrap.seeds import stream
 from d3wrap.training.log import Record
-from d3wrap.wrap import resolve_settings
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 PICTURES = 12
 """Generated pictures of each unseen class and arm, where features are pictures."""
 
-Watch = Callable[[str, int], AbstractContextManager[Callable[[Record], None]]]
-"""Called with a run's label and its steps; gives what is told of each log interval."""
+Watch = Callable[[str], AbstractContextManager[Callable[[Record], None]]]
+"""Called with a run's label; gives what is told of each log interval."""
 
 
 def compare(
@@ -57,7 +56,7 @@ def compare(
         for seed in seeds:
             for arm in ARMS:
                 folder = RunFolder(out / plan.generator / f"seed-{seed}" / arm)
-                with watch(f"{plan.generator} {arm}, seed {seed}", _steps(plan, plugins)) as on_log:
+                with watch(f"{plan.generator} {arm}, seed {seed}") as on_log:
                     trained = train(plan, dataset, arm, seed, plugins, folder, on_log)
                     evaluation, seconds = measure(plan, dataset, seed, trained)
                 found = results(plan, dataset, arm, seed, trained, evaluation, seconds)
@@ -72,14 +71,12 @@ def compare(
     return write_results(out, runs, config, command)
 
 
-def _steps(plan: Plan, plugins: Plugins) -> int:
-    return resolve_settings(plan.generator, plan.preset, plan.settings, plugins).steps
-
-
 def _generated(generator: Backbone, dataset: GZSLDataset, seed: int) -> Tensor:
     """Return features of each unseen class, the same noise for both arms; see :func:`_draw`."""
     rng = stream(seed, "pictures", dataset.features.device)
-    return synthesise(generator, dataset.semantics, dataset.unseen, PICTURES, rng)[0]
+    labels = dataset.unseen.repeat_interleave(PICTURES)
+    with evaluating(generator):
+        return generator.generate_features(dataset.semantics[labels], rng=rng)
 
 
 def _draw(

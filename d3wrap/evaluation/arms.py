@@ -16,6 +16,7 @@ from d3wrap.evaluation.metrics import Metrics, evaluate_scores
 from d3wrap.evaluation.synthesis import synthesise
 from d3wrap.generator import Generator
 from d3wrap.seeds import stream
+from d3wrap.space import classifier_space
 
 if TYPE_CHECKING:
     from d3wrap.enhancer import Enhancer
@@ -58,12 +59,13 @@ def evaluate_generator(
     """Train each classifier on real training features and ``synthetic_per_class`` features a class, and measure it.
 
     Without an enhancer, student and embedding are of the same sizes (``embedding_dim``) and initial weights as with
-    one, but learn from cross-entropy alone: the arms differ in D³ and in nothing else. The test rows are looked at
-    once, when every classifier is trained.
+    one, but learn from cross-entropy alone: the arms differ in D³ and in nothing else. Where the generator has a space
+    of its own, everything is measured there. The test rows are looked at once, when every classifier is trained.
     """
     for name in classifiers:
         if name not in CLASSIFIERS:
             raise ConfigError(f"no classifier is called {name!r}{did_you_mean(name, CLASSIFIERS)}")
+    dataset = classifier_space(generator, dataset)
     generated, generated_labels = synthesise(
         generator,
         dataset.semantics,

@@ -14,25 +14,29 @@ from d3wrap.errors import TrainingError
 
 @dataclass(frozen=True)
 class Record:
-    """The losses of one log interval: means over its steps by ``plugin/term``, the last step's number, seconds."""
+    """The losses of one log interval: means over its steps by ``plugin/term``, the last step's number, seconds.
+
+    ``total`` is the number of steps of the run, those of its stages included.
+    """
 
     step: int
     losses: Mapping[str, float]
     seconds: float
+    total: int
 
 
 class LossLog:
     """A buffer of losses on the device, brought to the host once per ``interval`` steps.
 
     :meth:`take` raises :class:`~d3wrap.errors.TrainingError` naming step, term and plugin of the first loss in the
-    interval that is not finite.
+    interval that is not finite. ``done`` steps came before.
     """
 
-    def __init__(self, interval: int) -> None:
+    def __init__(self, interval: int, done: int = 0) -> None:
         self.interval = interval
         self.names: tuple[str, ...] = ()
         self._rows: list[Tensor] = []
-        self._first_step = 1
+        self._first_step = done + 1
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Add one step's losses, named ``plugin/term``; the names must be the same in every step."""

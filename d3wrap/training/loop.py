@@ -1,6 +1,6 @@
 """The host loop: it drives every backbone, with and without D³.
 
-One iteration, for each phase of the backbone, ``repeats`` times:
+A run trains the stages of the backbone, then its phases. One iteration, for each phase, ``repeats`` times:
 
     draw a real batch → backbone.losses → gradient on the phase's parameters
                                           └ in the enhanced phase: enhancer.on_batch → its gradient is added
@@ -10,15 +10,17 @@ One iteration, for each phase of the backbone, ``repeats`` times:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
 
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import PluginError
-from d3wrap.generator import Backbone
+from d3wrap.generator import Backbone, Phase, Stage
 from d3wrap.seeds import initialising, stream
 from d3wrap.training.batches import RealBatches
 from d3wrap.training.log import LossLog, Record
@@ -41,60 +43,102 @@ def fit(
     log_every: int = 50,
     on_log: Callable[[Record], None] | None = None,
 ) -> None:
-    """Train ``backbone`` on the training rows of ``dataset`` for ``steps`` iterations, with D³ if given an enhancer.
+    """Train ``backbone`` on the training rows of ``dataset``, with D³ if given an enhancer.
 
-    Dataset and backbone are on one device and stay there; nothing synchronises with the host but every
-    ``log_every`` steps, when losses are checked and given to ``on_log``. The random streams of data order and noise
-    depend on ``seed`` alone, so that runs with and without an enhancer see the same. Raises
-    :class:`~d3wrap.errors.TrainingError` within one log interval of a loss that is not finite.
+    Its stages come first, then ``steps`` iterations of its phases, which D³ takes part in. Dataset and backbone are on
+    one device and stay there; nothing synchronises with the host but every ``log_every`` steps, when losses are checked
+    and given to ``on_log``. The random streams of data order and noise depend on ``seed`` alone, so that runs with and
+    without an enhancer see the same. Raises :class:`~d3wrap.errors.TrainingError` within one log interval of a loss
+    that is not finite.
     """
     device = dataset.features.device
     noise = stream(seed, "noise", device)
     with computing(precision, device), initialising(seed, "fit", device):
         backbone.prepare(dataset, stream(seed, "prepare", device))
-        if enhancer is not None:
-            enhancer.prepare()
-        phases = tuple(backbone.phases())
-        if sum(phase.enhanced for phase in phases) != 1:
-            found = ", ".join(f"{phase.name} ({'enhanced' if phase.enhanced else 'plain'})" for phase in phases)
-            raise PluginError(
-                f"generator {backbone.name!r} must have exactly one enhanced phase, found {found or 'none'}"
-            )
-        optimizers = [adam(p.parameters, lr=p.lr, betas=p.betas, weight_decay=p.weight_decay) for p in phases]
-        batches = RealBatches(
-            dataset.train_features,
-            dataset.train_labels,
-            dataset.semantics,
-            batch_size,
-            stream(seed, "batches", device),
-        )
-        log = LossLog(log_every)
-        backbone.train()
+        stages = (*backbone.stages(), Stage("", steps, tuple(backbone.phases()), batch_size))
+        _check(backbone, stages)
+        total, done = sum(stage.steps for stage in stages), 0
         began = time.perf_counter()
-        for step in range(1, steps + 1):
-            losses: dict[str, Tensor] = {}
-            for phase, optimizer in zip(phases, optimizers, strict=True):
-                for _ in range(phase.repeats):
-                    batch = batches.draw()
-                    terms = backbone.losses(phase.name, batch, noise)
-                    gradients = _gradients(terms, phase.parameters)
-                    _add(losses, f"{backbone.name}/{phase.name}.", terms, 1 / phase.repeats)
-                    if phase.enhanced and enhancer is not None:
-                        extra = enhancer.on_batch(batch.features, batch.labels)
-                        gradients = enhancer.add_gradients(gradients, extra, phase.parameters)
-                        _add(losses, "", extra.terms, 1 / phase.repeats)
-                    for parameter, gradient in zip(phase.parameters, gradients, strict=True):
-                        parameter.grad = gradient
-                    optimizer.step()
-            log.add(losses)
-            if log.full or step == steps:
-                means = log.take()
-                if on_log is not None:
-                    on_log(Record(step, means, time.perf_counter() - began))
-        for phase in phases:
+        for stage in stages:
+            last = stage is stages[-1]
+            if last and enhancer is not None:
+                enhancer.prepare()
+            rows = RealBatches(
+                dataset.train_features,
+                dataset.train_labels,
+                dataset.semantics,
+                stage.batch_size or batch_size,
+                stream(seed, f"batches/{stage.name}" if stage.name else "batches", device),
+            )
+            iteration = _Iteration(backbone, stage.phases, rows, noise, enhancer if last else None)
+            log = LossLog(log_every, done)
+            backbone.train()
+            for step in range(1, stage.steps + 1):
+                log.add(iteration.run())
+                if log.full or step == stage.steps:
+                    means = log.take()
+                    if on_log is not None:
+                        on_log(Record(done + step, means, time.perf_counter() - began, total))
+            iteration.finish()
+            backbone.eval()
+            done += stage.steps
+
+
+class _Iteration:
+    """One iteration of a stage: every phase with its Adam, ``repeats`` times."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        phases: Sequence[Phase],
+        batches: RealBatches,
+        noise: torch.Generator,
+        enhancer: Enhancer | None,
+    ) -> None:
+        self.backbone, self.batches, self.noise, self.enhancer = backbone, batches, noise, enhancer
+        self.phases = [(phase, *_optimizer(phase)) for phase in phases]
+
+    def run(self) -> dict[str, Tensor]:
+        """Run it and return its losses, the mean over a phase's repeats."""
+        losses: dict[str, Tensor] = {}
+        for phase, optimizer, schedule in self.phases:
+            for _ in range(phase.repeats):
+                batch = self.batches.draw()
+                terms = self.backbone.losses(phase.name, batch, self.noise)
+                gradients = _gradients(terms, phase.parameters)
+                _add(losses, f"{self.backbone.name}/{phase.name}.", terms, 1 / phase.repeats)
+                if phase.enhanced and self.enhancer is not None:
+                    extra = self.enhancer.on_batch(batch.features, batch.labels)
+                    gradients = self.enhancer.add_gradients(gradients, extra, phase.parameters)
+                    _add(losses, "", extra.terms, 1 / phase.repeats)
+                for parameter, gradient in zip(phase.parameters, gradients, strict=True):
+                    parameter.grad = gradient
+                optimizer.step()
+            if schedule is not None:
+                schedule.step()
+        return losses
+
+    def finish(self) -> None:
+        """Let go of the gradients."""
+        for phase, *_ in self.phases:
             for parameter in phase.parameters:
                 parameter.grad = None
-        backbone.eval()
+
+
+def _optimizer(phase: Phase) -> tuple[Adam, LambdaLR | None]:
+    optimizer = adam(phase.parameters, lr=phase.lr, betas=phase.betas, weight_decay=phase.weight_decay)
+    return optimizer, LambdaLR(optimizer, phase.decay) if phase.decay else None
+
+
+def _check(backbone: Backbone, stages: Sequence[Stage]) -> None:
+    early = [phase.name for stage in stages[:-1] for phase in stage.phases if phase.enhanced]
+    enhanced = [phase.name for phase in stages[-1].phases if phase.enhanced]
+    if early or len(enhanced) != 1:
+        found = ", ".join(f"{phase.name} ({'enhanced' if phase.enhanced else 'plain'})" for phase in stages[-1].phases)
+        where = f", and in stages before {', '.join(early)}" if early else ""
+        raise PluginError(
+            f"generator {backbone.name!r} must have exactly one enhanced phase, found {found or 'none'}{where}"
+        )
 
 
 def _gradients(terms: Mapping[str, Tensor], parameters: tuple[torch.nn.Parameter, ...]) -> list[Tensor]:

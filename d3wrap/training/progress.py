@@ -15,7 +15,7 @@ SHOWN = 3
 
 
 @contextlib.contextmanager
-def watching(label: str, steps: int) -> Iterator[Callable[[Record], None]]:
+def watching(label: str) -> Iterator[Callable[[Record], None]]:
     """Show a bar on standard error while a run goes on; it disappears at the end, and where nobody looks at it."""
     console = Console(stderr=True)
     bar = Progress(
@@ -30,10 +30,10 @@ def watching(label: str, steps: int) -> Iterator[Callable[[Record], None]]:
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task(label, total=steps, losses="")
+        task = bar.add_task(label, total=None, losses="")
 
         def show(record: Record) -> None:
-            bar.update(task, completed=record.step, losses=_losses(record))
+            bar.update(task, completed=record.step, total=record.total, losses=_losses(record))
 
         yield show
 

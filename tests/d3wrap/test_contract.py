@@ -8,7 +8,7 @@ from torch import nn
 
 from d3wrap.data import synthetic
 from d3wrap.errors import PluginError
-from d3wrap.generator import Backbone, Phase
+from d3wrap.generator import Backbone, Phase, Stage
 from d3wrap.hookspecs import hookimpl
 from d3wrap.specs import BackboneSettings, GeneratorSpec, ObjectiveSpec
 from d3wrap.testing import check_generator, check_objective
@@ -63,7 +63,58 @@ def total(self, phase, batch, rng):
     return {"all": self.map(batch.semantics).sum(1)}
 
 
+def beside(self, semantics, *, rng=None):
+    return self.map(semantics - semantics.mean(0))
+
+
+def forgetful(self, dataset, rng):
+    self.offset = torch.randn(self.feature_dim, generator=rng).to(dataset.features)
+
+
+def offset(self, semantics, *, rng=None):
+    return self.map(semantics) + getattr(self, "offset", 0.0)
+
+
+def counting(self, semantics, *, rng=None):
+    with torch.no_grad():
+        self.map.bias += 1
+    return self.map(semantics)
+
+
+def spread(self, phase, batch, rng):
+    return {
+        "x": self.map(batch.semantics).square().sum() / (len(batch.labels) - 1) + self.critic(batch.features).mean()
+    }
+
+
+def float32(self, semantics, *, rng=None):
+    return self.map(semantics).float()
+
+
 BROKEN = [
+    ({}, {"stages": lambda self: [Stage("early", 0, ())]}, "stage 'early': steps is 0"),
+    (
+        {},
+        {"stages": lambda self: [Stage("early", 1, (self.phase(name="first"),))]},
+        "stage 'early' has enhanced phases ['first']",
+    ),
+    ({}, {"stages": lambda self: [Stage("early", 1, (self.phase(enhanced=False),))]}, "phases share a name: fit, fit"),
+    ({}, {"encode": lambda self, features: features.sum(1)}, "encode gave shape (4,) for 4 rows"),
+    ({}, {"encode": lambda self, features: features - features.mean(0)}, "encode: a row depends on the rows beside it"),
+    ({}, {"encode": lambda self, features: features[:, :9]}, "generate: 5 rows of semantics gave shape (5, 64)"),
+    (
+        {},
+        {
+            "encode": lambda self, features: features[:, :9],
+            "generate": lambda self, semantics, *, rng=None: self.map(semantics)[:, :9],
+        },
+        "generate_features: 5 rows of semantics gave shape (5, 9), expected (5, 64)",
+    ),
+    ({}, {"generate": beside}, "generate: a row depends on the rows beside it"),
+    ({}, {"generate": float32}, "the dataset is on (device(type='cpu'), torch.float64)"),
+    ({}, {"losses": spread}, "loss fit.x is inf on 1 rows"),
+    ({}, {"prepare": forgetful, "generate": offset}, "after its state was loaded it generates otherwise"),
+    ({}, {"generate": counting}, "map.weight differs when D³ weighs 0"),
     ({"build": lambda dataset, settings: nn.Linear(1, 1)}, {}, "build must return a Backbone, returned Linear"),
     ({"build": lambda dataset, settings: 1 / 0}, {}, "builds and prepares: ZeroDivisionError"),
     ({"presets": {"paper": BackboneSettings()}}, {}, "has a preset 'small': found only paper"),
@@ -142,7 +193,7 @@ BROKEN = [
 
 def test_a_good_generator_passes_every_check():
     passed = check_generator(spec(Linear))
-    assert len(passed) == len(set(passed)) == 7
+    assert len(passed) == len(set(passed)) == 13
     assert check_generator(spec(Linear), synthetic(num_classes=8, num_unseen=2, feature_dim=5)) == passed
 
 

@@ -111,7 +111,7 @@ def test_show_tells_of_objectives_and_adapters(name, text):
 def test_check_prints_every_check_that_passes(install):
     install("linear", BACKBONE.replace("FAULT", ""))
     lines = run("check", "linear").splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 15
     assert all(line.startswith("✓ ") for line in lines)
 
 
@@ -120,7 +120,7 @@ def test_check_marks_what_fails_and_goes_on(install):
     lines = run("check", "linear", code=1).splitlines()
     (failed,) = (line for line in lines if line.startswith("✗"))
     assert failed.startswith("✗ linear passes gradients to every parameter of the enhanced phase: generated features")
-    assert len(lines) == 9
+    assert len(lines) == 15
 
 
 def test_check_says_why_a_plugin_does_not_load(install):

@@ -27,8 +27,8 @@ def shown(monkeypatch, capsys):
             monkeypatch.delenv("FORCE_COLOR", raising=False)
         monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
         monkeypatch.delenv("NO_COLOR", raising=False)
-        with watching("clswgan with D³", 4) as update:
-            update(Record(2, LOSSES, 0.1))
+        with watching("clswgan with D³") as update:
+            update(Record(2, LOSSES, 0.1, 4))
         captured = capsys.readouterr()
         assert captured.out == ""
         return captured.err
