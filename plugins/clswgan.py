@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from d3wrap import GeneratorSpec, GZSLDataset, hookimpl
-from d3wrap.adapters.critic import SLOPE, initialise
 from d3wrap.adapters.gan import GANBackbone
+from d3wrap.adapters.networks import ConditionalNetwork
 from d3wrap.specs import BackboneSettings
 
 
@@ -29,27 +25,15 @@ class CLSWGANSettings(BackboneSettings):
     lr: float = 1e-4
 
 
-class ConditionalGenerator(nn.Module):
-    """G(z, a) = ReLU(W₂ LeakyReLU(W₁[z; a] + b₁) + b₂); noise ``[n, z]``, semantics ``[n, k]`` → ``[n, d]``."""
-
-    def __init__(self, noise_dim: int, semantic_dim: int, hidden: int, feature_dim: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(noise_dim + semantic_dim, hidden)
-        self.out = nn.Linear(hidden, feature_dim)
-        initialise(self)
-
-    def forward(self, noise: Tensor, semantics: Tensor) -> Tensor:
-        """Generate one feature for each row."""
-        return F.relu(self.out(F.leaky_relu(self.hidden(torch.cat([noise, semantics], 1)), SLOPE)))
-
-
 def build(dataset: GZSLDataset, settings: CLSWGANSettings) -> GANBackbone:
-    """Build an untrained f-CLSWGAN for a dataset."""
+    """Build an untrained f-CLSWGAN for a dataset; its generator is G(z, a) = ReLU(W₂ LeakyReLU(W₁[z; a] + b₁) + b₂)."""
     noise_dim = settings.noise_dim or dataset.semantic_dim
-    network = ConditionalGenerator(noise_dim, dataset.semantic_dim, settings.hidden, dataset.feature_dim)
+    sizes = (noise_dim, dataset.semantic_dim)
+    network = ConditionalNetwork(sizes, (settings.hidden,), dataset.feature_dim, "relu")
     return GANBackbone(
         network,
         noise_dim=noise_dim,
+        order="noise, semantics",
         feature_dim=dataset.feature_dim,
         semantic_dim=dataset.semantic_dim,
         num_classes=dataset.num_classes,
