@@ -45,11 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes, rounds = SMALL if options.small else PAPER, options.repeats
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs at the start"
+    dataset = sizes.dataset().to(device)
     results = Results(
         sizes,
         f"{device} ({name}), threads {options.threads}, torch {torch.__version__}\n{load}, median of {rounds}",
         step.measure(sizes, device, options.threads, rounds),
-        training.iteration(sizes, device, rounds),
+        training.iteration(lambda: training.clswgan(sizes, dataset), dataset, sizes.batch_size, rounds),
         training.critic_step(sizes, device, rounds),
         hooks.microseconds(sizes.hook_calls, rounds),
     )

@@ -63,18 +63,21 @@ class Results:
         }
         table.add_row("[bold]D³ step[/]")
         for side, (name, note) in sides.items():
-            table.add_row(f"  {name}", _time(one.seconds[side]), _memory(one.peak_bytes[side]), note)
+            table.add_row(f"  {name}", shown_time(one.seconds[side]), _memory(one.peak_bytes[side]), note)
         table.add_row("  largest relative difference", "", "", f"losses {one.loss_difference:.0e}")
         table.add_row("", "", "", f"gradients {one.gradient_difference:.0e}")
         table.add_row("[bold]f-CLSWGAN iteration[/]")
-        table.add_row("  baseline", _time(self.iteration.first))
+        table.add_row("  baseline", shown_time(self.iteration.first))
         table.add_row(
-            "  enhanced, corrected", _time(self.iteration.second), "", f"[bold]{self.iteration.ratio:.2f}x[/]"
+            "  enhanced, corrected", shown_time(self.iteration.second), "", f"[bold]{self.iteration.ratio:.2f}x[/]"
         )
         table.add_row("[bold]critic step, gradient penalty[/]")
-        table.add_row("  in closed form", _time(self.critic.pair.first))
+        table.add_row("  in closed form", shown_time(self.critic.pair.first))
         table.add_row(
-            "  by double backward", _time(self.critic.pair.second), "", f"[bold]{self.critic.pair.ratio:.2f}x[/]"
+            "  by double backward",
+            shown_time(self.critic.pair.second),
+            "",
+            f"[bold]{self.critic.pair.ratio:.2f}x[/]",
         )
         table.add_row("  relative difference", "", "", f"gradients {self.critic.difference:.0e}")
         table.add_row("[bold]one call of the hook on_batch[/]", "", "", "best")
@@ -101,7 +104,7 @@ def _described(sizes: Sizes) -> str:
     )
 
 
-def _time(seconds: float) -> str:
+def shown_time(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -14,7 +14,7 @@ import d3wrap
 from d3wrap.adapters.critic import autograd_penalty, interpolate
 from d3wrap.adapters.gan import GANBackbone
 from d3wrap.data import GZSLDataset
-from d3wrap.generator import RealBatch
+from d3wrap.generator import Backbone, RealBatch
 from d3wrap.seeds import stream
 from d3wrap.training.loop import fit
 from d3wrap.training.optimizer import adam
@@ -35,26 +35,35 @@ class Pair:
         return self.second / self.first
 
 
-def iteration(sizes: Sizes, device: torch.device, rounds: int) -> Pair:
-    """Return seconds of one iteration of the host loop: baseline first, enhanced by default settings second."""
-    dataset = sizes.dataset().to(device)
-    plain, other = clswgan(sizes, dataset), clswgan(sizes, dataset)
-    enhancer = d3wrap.Enhancer(other, dataset, plugins=own_plugins())
-    interval = 20 if device.type == "cuda" else 1  # each waits for the device once, at its end
+def iteration(
+    build: Callable[[], Backbone], dataset: GZSLDataset, batch_size: int, rounds: int, counted: int = 3
+) -> Pair:
+    """Return seconds of one iteration of the host loop: baseline first, enhanced by default settings second.
 
-    def iterations(backbone: GANBackbone, enhancer: d3wrap.Enhancer | None) -> list[float]:
+    Each round counts ``counted`` iterations of each arm, in turn, after one that warms up. Stages are cut to one step.
+    """
+    plain, other = build(), build()
+    for backbone in (plain, other):
+        stages = [replace(stage, steps=1) for stage in backbone.stages()]
+        backbone.stages = lambda stages=stages: stages  # type: ignore[method-assign]
+    # What the teacher knows does not change what a step costs.
+    enhancer = d3wrap.enhance(other, dataset, plugins=own_plugins(), teacher_epochs=1)
+    interval = 20 if dataset.features.is_cuda else 1  # each waits for the device once, at its end
+
+    def iterations(backbone: Backbone, enhancer: d3wrap.Enhancer | None) -> list[float]:
         ends: list[float] = []
         fit(
             backbone,
             dataset,
-            steps=4 * interval,
-            batch_size=sizes.batch_size,
+            steps=(counted + 1) * interval,
+            batch_size=batch_size,
             seed=0,
             enhancer=enhancer,
             log_every=interval,
             on_log=lambda record: ends.append(record.seconds),
         )
         # The first interval warms up: optimizers allocate their state in it.
+        ends = ends[len(backbone.stages()) :]
         return [(end - start) / interval for start, end in pairwise(ends)]
 
     first, second = [], []
@@ -126,7 +135,7 @@ class CriticStep:
 def clswgan(sizes: Sizes, dataset: GZSLDataset) -> GANBackbone:
     """Build an untrained f-CLSWGAN of these sizes."""
     settings = {"hidden": sizes.hidden, "critic_steps": sizes.critic_steps}
-    plugins = own_plugins()
+    plugins = own_plugins("clswgan")
     backbone = d3wrap.build_generator("clswgan", dataset, preset="paper", settings=settings, plugins=plugins)
     if not isinstance(backbone, GANBackbone):
         raise TypeError(f"clswgan is a {type(backbone).__name__}, expected a GANBackbone")
