@@ -57,6 +57,10 @@ class GANBackbone(Backbone):
         self.lr = lr
         self.seen_classifier = SoftmaxClassifier(feature_dim, num_classes).requires_grad_(False)
 
+    def try_out(self, dataset: GZSLDataset) -> None:
+        """Call the network once, leaving no trace; raises ``ShapeError`` where it does not fit the dataset."""
+        probe(self.generator, dataset)
+
     def prepare(self, dataset: GZSLDataset, rng: torch.Generator) -> None:
         """Train and freeze the softmax classifier of the classification term."""
         if self.classification_weight:
@@ -123,7 +127,7 @@ class GANAdapter:
             num_classes=dataset.num_classes,
             **self.options,
         )
-        probe(backbone.generator, dataset)
+        backbone.try_out(dataset)
         return backbone
 
 
