@@ -44,6 +44,6 @@ PAPER = Sizes()
 SMALL = Sizes(24, 6, 8, 3, 16, 10, 2, hidden=32, batch_size=8, critic_steps=2, hook_calls=500)
 
 
-def own_plugins(*generators: str) -> Plugins:
-    """Load D³'s objectives and ``generators``, whatever else is installed."""
-    return load_plugins(environ={"D3WRAP_PLUGINS": ",".join(["classify", "id2sd", "o2dbd", *generators])})
+def own_plugins() -> Plugins:
+    """Load D³'s objectives and the generator of :class:`Sizes`, whatever else is installed."""
+    return load_plugins(environ={"D3WRAP_PLUGINS": "classify,id2sd,o2dbd,clswgan"})

@@ -135,7 +135,7 @@ class CriticStep:
 def clswgan(sizes: Sizes, dataset: GZSLDataset) -> GANBackbone:
     """Build an untrained f-CLSWGAN of these sizes."""
     settings = {"hidden": sizes.hidden, "critic_steps": sizes.critic_steps}
-    plugins = own_plugins("clswgan")
+    plugins = own_plugins()
     backbone = d3wrap.build_generator("clswgan", dataset, preset="paper", settings=settings, plugins=plugins)
     if not isinstance(backbone, GANBackbone):
         raise TypeError(f"clswgan is a {type(backbone).__name__}, expected a GANBackbone")
