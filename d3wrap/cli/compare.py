@@ -24,6 +24,7 @@ from d3wrap.cli.options import (
 from d3wrap.comparison.compare import compare as run_comparison
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.table import comparison_tables
+from d3wrap.data.dataset import GZSLDataset
 from d3wrap.files import write_json
 from d3wrap.manager import load_plugins
 from d3wrap.training.progress import watching
@@ -69,7 +70,7 @@ def compare(generators: Sequence[str], seeds: Sequence[int], out: Path | None, o
     config = _as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **options})
     write_json(folder / prepare.MARK, {"command": sys.argv, "config": config})
     click.echo(
-        f"{dataset.name}: {len(dataset.train)} training features of {len(dataset.seen)} seen classes, "
+        f"{dataset.name}: {len(dataset.train)} training features{_share(dataset)} of {len(dataset.seen)} seen classes, "
         f"{len(dataset.unseen)} unseen classes. Results go to {folder}/"
     )
     results = run_comparison(
@@ -87,6 +88,10 @@ def compare(generators: Sequence[str], seeds: Sequence[int], out: Path | None, o
     Console().print(comparison_tables(results.runs))
     for path in [folder / "results.json", folder / "results.csv", *sorted(folder.glob("*/generated.png"))]:
         click.echo(f"wrote {path}")
+
+
+def _share(dataset: GZSLDataset) -> str:
+    return "" if dataset.train_fraction == 1 else f" ({100 * dataset.train_fraction:g}% of each class's)"
 
 
 def _line(runs: Sequence[RunResult]) -> None:

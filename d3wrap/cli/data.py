@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from d3wrap.cli.options import fraction_options
 from d3wrap.data.checks import CHECKS
 from d3wrap.data.converted import SUFFIX, write_converted
 from d3wrap.data.dataset import GZSLDataset
+from d3wrap.data.fraction import keep_fraction
 from d3wrap.data.load import read_dataset
 from d3wrap.data.summary import Summary, summarise
 from d3wrap.errors import DataError
@@ -56,10 +58,11 @@ def convert(source: str, out: Path | None, **choice: Any) -> None:
 
 @data.command()
 @_source
+@fraction_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(source: str, as_json: bool, **choice: Any) -> None:
+def info(source: str, train_fraction: float, fraction_seed: int, as_json: bool, **choice: Any) -> None:
     """Show sizes, splits, ranges and where the numbers came from."""
-    summary = summarise(read_dataset(source, **choice))
+    summary = summarise(keep_fraction(read_dataset(source, **choice), train_fraction, fraction_seed))
     if as_json:
         click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     else:

@@ -46,6 +46,23 @@ def _group(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
     return decorate
 
 
+fraction_options = _group(
+    click.option(
+        "--train-fraction",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Train on this share of each seen class's images, e.g. 0.1 or 0.3.",
+    ),
+    click.option(
+        "--fraction-seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Which images --train-fraction keeps; the same for every seed of a comparison.",
+    ),
+)
+
 data_options = _group(
     click.option(
         "--data",
@@ -64,6 +81,7 @@ data_options = _group(
         show_default=True,
         help="Scale features to [0, 1] by their range on training rows.",
     ),
+    fraction_options,
 )
 
 device_options = _group(

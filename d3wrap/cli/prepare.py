@@ -20,7 +20,7 @@ from d3wrap.settings import D3Settings
 from d3wrap.training.precision import resolve_device
 from d3wrap.wrap import resolve_settings
 
-DATA = ("source", "features", "split", "semantics", "scale")
+DATA = ("source", "features", "split", "semantics", "scale", "train_fraction", "fraction_seed")
 MARK = "run.json"
 """File that says a folder was written by train or compare, and may be overwritten."""
 

@@ -39,6 +39,7 @@ def mapping_of(key: type, check: Check) -> Check:
 
 
 FRACTION = Check("a fraction from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+SHARE = Check("a fraction above 0, at most 1", lambda value: FRACTION.accepts(value) and value > 0)
 NUMBER = Check("a finite number", _is_number)
 SECONDS = Check("seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
 INTEGER = Check("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool))

@@ -46,6 +46,7 @@ def manifest(
             "name": dataset.name,
             "rows": int(dataset.features.shape[0]),
             "train_rows": len(dataset.train),
+            "train_fraction": dataset.train_fraction,
             "feature_dim": dataset.feature_dim,
             "semantic_dim": dataset.semantic_dim,
             "seen": len(dataset.seen),

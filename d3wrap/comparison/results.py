@@ -14,6 +14,7 @@ from d3wrap.comparison.checks import (
     INTEGER,
     NUMBER,
     SECONDS,
+    SHARE,
     TEXT,
     check_fields,
     checked,
@@ -52,6 +53,7 @@ class RunResult:
     features: str = checked(TEXT)
     semantics: str = checked(TEXT)
     split: str = checked(TEXT)
+    train_fraction: float = checked(SHARE)
     steps: int = checked(COUNT)
     batch_size: int = checked(COUNT)
     training_seconds: float = checked(SECONDS)

@@ -156,6 +156,7 @@ def results(
             features=dataset.provenance["features"],
             semantics=dataset.provenance["semantics"],
             split=dataset.provenance["split"],
+            train_fraction=dataset.train_fraction,
             steps=settings.steps,
             batch_size=settings.batch_size,
             training_seconds=trained.seconds,

@@ -34,9 +34,10 @@ def comparison_tables(runs: Sequence[RunResult]) -> Group:
 def _title(runs: Sequence[RunResult]) -> Text:
     first = runs[0]
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
+    share = "" if first.train_fraction == 1 else f"\n{100 * first.train_fraction:g}% of each class's training images"
     return Text.assemble(
         (f"{first.generator} on {first.dataset}", "bold"),
-        f"   preset {first.preset}, seeds {seeds}\nfeatures {first.features}, semantics {first.semantics}",
+        f"   preset {first.preset}, seeds {seeds}\nfeatures {first.features}, semantics {first.semantics}{share}",
     )
 
 

@@ -30,9 +30,11 @@ _AGAIN = "convert the source again (d3wrap data convert)"
 
 
 def write_converted(dataset: GZSLDataset, path: Path) -> None:
-    """Write an unscaled dataset to ``path``, whole or not at all."""
+    """Write an unscaled dataset with all its training rows to ``path``, whole or not at all."""
     if dataset.scaler is not None:
         raise DataError(f"{path}: a scaled dataset cannot be written; load it with scale='none'")
+    if dataset.train_fraction != 1:
+        raise DataError(f"{path}: a fraction of a dataset cannot be written; load it with train_fraction=1")
     header = {
         "version": VERSION,
         "name": dataset.name,

@@ -34,7 +34,8 @@ class GZSLDataset:
     test_unseen: Tensor
     class_names: tuple[str, ...]
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """Where the numbers came from: ``features``, ``split``, ``semantics`` (names) and ``sha256.<file>``."""
+    """Where the numbers came from: ``features``, ``split``, ``semantics`` (names) and ``sha256.<file>``; of a dataset
+    with part of its training rows also ``train_fraction``."""
     scaler: MinMaxScaler | None = None
     """The min–max scaling already applied to ``features``; ``None`` when they are as in the source."""
     image_shape: tuple[int, int] | None = None
@@ -43,6 +44,8 @@ class GZSLDataset:
     """The benchmark's own train rows, intersected with ``train``; ``None`` when the source has none."""
     official_val: Tensor | None = None
     """The benchmark's own validation rows, intersected with ``train``."""
+    train_fraction: float = 1.0
+    """Share of each seen class's training rows that ``train`` still has; the others are in no split."""
 
     @property
     def feature_dim(self) -> int:

@@ -12,6 +12,7 @@ from d3wrap.data.checks import check_dataset
 from d3wrap.data.converted import SUFFIX, check_sources, read_converted
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.data.directory import read_directory
+from d3wrap.data.fraction import check_fraction, keep_fraction
 from d3wrap.data.limits import DEFAULT_LIMITS, Limits
 from d3wrap.data.names import NAMES, is_name, read_named
 from d3wrap.data.npz import read_npz
@@ -28,6 +29,8 @@ def load_dataset(
     split: str | None = None,
     semantics: str = "att",
     scale: Scale = "minmax",
+    train_fraction: float = 1.0,
+    fraction_seed: int = 0,
     cache: str | os.PathLike[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> GZSLDataset:
@@ -37,7 +40,8 @@ def load_dataset(
     ``.mat`` files; a ``.npz`` file; or a ``.safetensors`` file that d3wrap converted. ``features``, ``split`` (file
     names without ``.mat``) and ``semantics`` (``"att"`` or ``"original_att"``) choose within a directory. A
     directory is converted once, beside its files or in ``cache`` (see :mod:`d3wrap.data.cache`).
-    ``scale="none"`` leaves features as in the source.
+    ``scale="none"`` leaves features as in the source. ``train_fraction`` in (0, 1] keeps that share of each seen
+    class's training rows, drawn with ``fraction_seed``, before anything is scaled (:func:`d3wrap.data.keep_fraction`).
 
     Raises :class:`~d3wrap.errors.DataError` for what cannot be read or fails a check,
     :class:`~d3wrap.errors.ConfigError` for a wrong argument and :class:`~d3wrap.errors.MissingExtraError` for
@@ -45,9 +49,11 @@ def load_dataset(
     """
     if scale not in ("minmax", "none"):
         raise ConfigError(f"scale is {scale!r}, expected 'minmax' or 'none'")
+    check_fraction(train_fraction)
     dataset = read_dataset(
         path_or_name, features=features, split=split, semantics=semantics, cache=cache, limits=limits
     )
+    dataset = keep_fraction(dataset, train_fraction, fraction_seed)
     if scale == "none":
         return dataset
     # pixels share one range, or a pixel that seen pictures never use would be blown up in unseen ones

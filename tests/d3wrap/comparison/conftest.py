@@ -24,6 +24,7 @@ BASE = {
     "features": "mbv2.mat",
     "semantics": "att",
     "split": "att_splits.mat",
+    "train_fraction": 1.0,
     "steps": 4000,
     "batch_size": 64,
     "training_seconds": 12.5,

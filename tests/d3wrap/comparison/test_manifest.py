@@ -17,6 +17,7 @@ def test_a_manifest_says_what_the_run_was_made_of(small_dataset):
         "name": "small",
         "rows": 6,
         "train_rows": 2,
+        "train_fraction": 1.0,
         "feature_dim": 2,
         "semantic_dim": 3,
         "seen": 2,

@@ -20,6 +20,8 @@ def test_a_run_survives_json(make_run):
         ("T1", True, "T1: expected a fraction"),
         ("AUROC", "0.5", "AUROC: expected a fraction"),
         ("seed", 1.0, "seed: expected an integer"),
+        ("train_fraction", 0.0, "train_fraction: expected a fraction above 0, at most 1, found 0.0"),
+        ("train_fraction", 1.5, "train_fraction: expected a fraction above 0"),
         ("steps", 0, "steps: expected an integer, 1 or more"),
         ("training_seconds", -1.0, "training_seconds: expected seconds"),
         ("dataset", "", "dataset: expected text, not empty"),

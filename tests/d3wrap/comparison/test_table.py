@@ -43,6 +43,11 @@ def test_the_table_of_one_seed_is_this(make_run):
     ]
 
 
+def test_part_of_the_training_images_is_said(make_run):
+    lines = render([make_run(train_fraction=0.125), make_run("enhanced", train_fraction=0.125)]).splitlines()
+    assert lines[1:3] == ["features mbv2.mat, semantics att", "12.5% of each class's training images"]
+
+
 @pytest.mark.parametrize("spread", [0.001, 0.05, 0.1])
 @pytest.mark.parametrize("seeds", [2, 5, 7])
 def test_it_fits_80_columns_and_cuts_nothing(make_runs, seeds, spread):
