@@ -35,7 +35,7 @@ class ConditionalNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return one row for each row of the inputs."""
-        return OUTPUTS[self.output](self.out(self.hidden_layers(*inputs)))
+        return self.finish(self.hidden_layers(*inputs))
 
     def hidden_layers(self, *inputs: Tensor) -> Tensor:
         """Return the last hidden layer, ``[n, hidden[-1]]``."""
@@ -43,3 +43,7 @@ class ConditionalNetwork(nn.Module):
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), SLOPE)
         return x
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """Return the output from the last hidden layer, ``[n, hidden[-1]]`` → ``[n, out]``."""
+        return OUTPUTS[self.output](self.out(hidden))
