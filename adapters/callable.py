@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from d3wrap.adapters.output import Output, described, features_in
 from d3wrap.data import GZSLDataset
-from d3wrap.errors import ConfigError, ShapeError
+from d3wrap.errors import ConfigError, D3WrapError, ShapeError
 from d3wrap.evaluation.modes import evaluating
 from d3wrap.seeds import initialising, stream
 
@@ -18,6 +19,7 @@ Order = Literal["noise, semantics", "semantics, noise"]
 Call = Callable[[nn.Module, Tensor, Tensor], object]
 """``call(network, noise, semantics)`` gives features: how a network is called that takes more than these two."""
 
+GIVE_CALL = "call=lambda network, noise, semantics: ..."
 NOISE_NAMES = frozenset({"noise", "z", "eps", "epsilon", "latent", "noises"})
 SEMANTIC_NAMES = frozenset(
     {
@@ -44,11 +46,7 @@ def argument_order(network: nn.Module) -> Order:
     Raises :class:`~d3wrap.errors.ConfigError` where the names do not settle it: noise and semantics are often of the
     same width, and swapping them runs without an error and trains the wrong model.
     """
-    names = [
-        p.name
-        for p in inspect.signature(network.forward).parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ][:2]
+    names = [p.name for p in _parameters(network) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:2]
     kinds = [
         "noise" if n.lower() in NOISE_NAMES else "semantics" if n.lower() in SEMANTIC_NAMES else "?" for n in names
     ]
@@ -58,28 +56,58 @@ def argument_order(network: nn.Module) -> Order:
         return "semantics, noise"
     raise ConfigError(
         f"cannot tell noise from semantics in {type(network).__name__}.forward({', '.join(names)}): "
-        "give order='noise, semantics' or order='semantics, noise'"
+        f"give order='noise, semantics' or order='semantics, noise', or {GIVE_CALL}"
     )
+
+
+def check_arguments(network: nn.Module) -> None:
+    """Raise :class:`~d3wrap.errors.ConfigError` where ``network.forward`` asks for more than two arguments by place."""
+    named = [p for p in _parameters(network) if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    required = [p for p in named if p.default is p.empty]
+    if len(required) > 2 or any(p.kind is p.KEYWORD_ONLY for p in required):
+        raise ConfigError(
+            f"{type(network).__name__}.forward needs {', '.join(p.name for p in required)}, and d3wrap has noise and "
+            f"semantics: say how to call it with {GIVE_CALL}"
+        )
+
+
+def _parameters(network: nn.Module) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(network.forward).parameters.values())
+    except ValueError:  # a traced network has no signature
+        return []
 
 
 class CallableGenerator(nn.Module):
     """A network called as ``network(noise, semantics)`` (or the other way round), presented as a generator.
 
-    Noise is drawn from N(0, I) of width ``noise_dim``. Where the network returns a tuple or list, its first tensor
-    is the feature. ``call`` calls the network instead, and ``order`` is then not needed.
+    Noise is drawn from N(0, I) of width ``noise_dim``. ``call`` calls a network of any other convention, e.g.
+    ``lambda network, noise, semantics: network(noise[:, :, None, None], c=semantics, t=0)``, and ``order`` is then not
+    needed. ``output`` names the features among several outputs (see :func:`~d3wrap.adapters.output.features_in`).
     """
 
     def __init__(
-        self, network: nn.Module, *, noise_dim: int, order: Order | None = None, call: Call | None = None
+        self,
+        network: nn.Module,
+        *,
+        noise_dim: int,
+        order: Order | None = None,
+        call: Call | None = None,
+        output: Output | None = None,
     ) -> None:
         super().__init__()
         if noise_dim < 1:
             raise ConfigError(f"noise_dim: expected 1 or more, found {noise_dim}")
         if order not in (None, "noise, semantics", "semantics, noise"):
             raise ConfigError(f"order: expected 'noise, semantics' or 'semantics, noise', found {order!r}")
+        if call is not None and not callable(call):
+            raise ConfigError(f"call: expected {GIVE_CALL}, found {call!r}")
+        if call is None:
+            check_arguments(network)
         self.network = network
         self.noise_dim = noise_dim
         self.call = call
+        self.output = output
         self.order: Order = order or ("noise, semantics" if call else argument_order(network))
 
     def generate(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
@@ -94,15 +122,24 @@ class CallableGenerator(nn.Module):
 
     def forward(self, noise: Tensor, semantics: Tensor) -> Tensor:
         """Call the network on this noise."""
-        if self.call is not None:
-            return self.checked(self.call(self.network, noise, semantics), semantics)
-        inputs = (noise, semantics) if self.order == "noise, semantics" else (semantics, noise)
-        return self.checked(self.network(*inputs), semantics)
+        return self.checked(self.result(noise, semantics), semantics)
 
-    def checked(self, features: object, semantics: Tensor) -> Tensor:
-        """Return what the network gave as features ``[n, d]``, or raise :class:`~d3wrap.errors.ShapeError`."""
-        if isinstance(features, tuple | list):
-            features = features[0]
+    def result(self, noise: Tensor, semantics: Tensor) -> object:
+        """Return what the network gives, whatever it is."""
+        if self.call is not None:
+            return self.call(self.network, noise, semantics)
+        inputs = (noise, semantics) if self.order == "noise, semantics" else (semantics, noise)
+        return self.network(*inputs)
+
+    def checked(self, result: object, semantics: Tensor) -> Tensor:
+        """Return the features ``[n, d]`` in what the network gave; ``[n, d, 1, 1]`` is flattened.
+
+        Raises :class:`~d3wrap.errors.ShapeError` for another shape, and what
+        :func:`~d3wrap.adapters.output.features_in` raises.
+        """
+        features = features_in(result, self.output, type(self.network).__name__)
+        if isinstance(features, Tensor) and features.ndim > 2 and set(features.shape[2:]) == {1}:
+            features = features.flatten(1)
         if not isinstance(features, Tensor) or features.ndim != 2 or features.shape[0] != semantics.shape[0]:
             found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise ShapeError(
@@ -118,21 +155,32 @@ def probe(generator: CallableGenerator, dataset: GZSLDataset) -> None:
     The call is in evaluation mode, without gradients, on random numbers of its own, so that it leaves no trace.
     Raises :class:`~d3wrap.errors.ShapeError` with the sizes seen and the argument to give.
     """
-    network = generator.network
-    first = next(network.parameters(), torch.empty(0))
+    name = type(generator.network).__name__
+    first = next(generator.network.parameters(), torch.empty(0))
     semantics = dataset.semantics[:2].to(first)
+    noise = generator.draw(semantics, stream(0, "probe", semantics.device))
     try:
         # What a network draws by itself, e.g. for a latent code of its own, comes from torch's global stream.
-        with evaluating(network), initialising(0, "probe"):
-            features = generator.generate(semantics, rng=stream(0, "probe", semantics.device))
-    except (RuntimeError, TypeError, ValueError) as error:
+        with evaluating(generator.network), initialising(0, "probe"):
+            result = generator.result(noise, semantics)
+            features = generator.checked(result, semantics)
+    except D3WrapError:
+        raise
+    except Exception as error:  # a network, and call=, may fail in any way
+        widths = f"noise {generator.noise_dim} and semantics {dataset.semantic_dim}"
+        if generator.call is not None:
+            raise ShapeError(
+                f"{name} cannot be called by call= with widths {widths}: {type(error).__name__}: {error}. "
+                "Give the noise_dim (or call) it was written for"
+            ) from error
         raise ShapeError(
-            f"{type(network).__name__} cannot be called with ({generator.order}) of widths "
-            f"noise {generator.noise_dim} and semantics {dataset.semantic_dim}: {error}. "
+            f"{name} cannot be called with ({generator.order}) of widths {widths}: {error}. "
             "Give the noise_dim and order (or call) it was written for"
         ) from error
     if features.shape[1] != dataset.feature_dim:
+        other = "" if isinstance(result, Tensor) else f" (of {described(result)})"
+        remedy = "" if isinstance(result, Tensor) else "name another part with output=, or "
         raise ShapeError(
-            f"{type(network).__name__} gives features of width {features.shape[1]}, dataset {dataset.name!r} has "
-            f"width {dataset.feature_dim}: give a network whose last layer has {dataset.feature_dim} outputs"
+            f"{name} gives features of width {features.shape[1]}{other}, dataset {dataset.name!r} has width "
+            f"{dataset.feature_dim}: {remedy}give a network whose last layer has {dataset.feature_dim} outputs"
         )

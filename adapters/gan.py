@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from d3wrap import hookimpl
 from d3wrap.adapters.callable import Call, CallableGenerator, Order, probe
 from d3wrap.adapters.critic import Critic
+from d3wrap.adapters.output import Output
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, did_you_mean
 from d3wrap.evaluation import SoftmaxClassifier, fit_classifier
@@ -39,6 +40,7 @@ class GANBackbone(Backbone):
         num_classes: int,
         order: Order | None = None,
         call: Call | None = None,
+        output: Output | None = None,
         critic_hidden: int = 4096,
         critic_steps: int = 5,
         penalty_weight: float = 10.0,
@@ -49,7 +51,7 @@ class GANBackbone(Backbone):
         super().__init__()
         self.name = name
         self.feature_dim, self.semantic_dim = feature_dim, semantic_dim
-        self.generator = CallableGenerator(network, noise_dim=noise_dim, order=order, call=call)
+        self.generator = CallableGenerator(network, noise_dim=noise_dim, order=order, call=call, output=output)
         self.critic = Critic(feature_dim, semantic_dim, critic_hidden)
         self.critic_steps = critic_steps
         self.penalty_weight = penalty_weight
@@ -136,7 +138,8 @@ def adapt_network(
 ) -> GANAdapter:
     """Adapt a network called with noise and semantics; ``options`` are those of :class:`GANBackbone`.
 
-    ``call(network, noise, semantics)`` says how, where it takes more. Raises :class:`~d3wrap.errors.ConfigError` for
+    ``call(network, noise, semantics)`` says how, where it takes more; ``output`` names the features, where it returns
+    more (see :class:`~d3wrap.adapters.callable.CallableGenerator`). Raises :class:`~d3wrap.errors.ConfigError` for
     an unknown option, and where ``order`` is needed.
     """
     check_options("gan", options)

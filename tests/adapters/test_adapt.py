@@ -48,7 +48,7 @@ class Tupled(Foreign):
 
 class Pictures(Foreign):
     def forward(self, noise: Tensor, att: Tensor) -> object:
-        return super().forward(noise, att)[:, :, None, None]
+        return super().forward(noise, att)[:, None]
 
 
 class Unshaped(Foreign):
@@ -140,9 +140,9 @@ def bind(network: object, dataset: d3wrap.GZSLDataset, **options: object) -> d3w
         (Foreign(), {"noise_dim": 6}, ShapeError, ["Foreign cannot be called", "noise 6 and semantics 4", "Give the"]),
         (Nameless(), {}, ConfigError, ["cannot tell noise from semantics in Nameless.forward(x, y)", "give order="]),
         (Foreign(features=9), {}, ShapeError, ["features of width 9", "'synthetic' has width 7", "has 7 outputs"]),
-        (Pictures(), {}, ShapeError, ["Pictures gave (2, 7, 1, 1) for 2 rows", "expected features [n, d]"]),
+        (Pictures(), {}, ShapeError, ["Pictures gave (2, 1, 7) for 2 rows", "expected features [n, d]"]),
         (Pooled(), {}, ShapeError, ["Pooled gave (1, 7) for 2 rows"]),
-        (Named(), {}, ShapeError, ["Named gave dict for 2 rows"]),
+        (Named(), {}, ConfigError, ["Named gave a dict of 'features': (2, 7)", "e.g. output='features'"]),
         (nn.BatchNorm1d(4), {"order": "semantics, noise"}, ShapeError, ["BatchNorm1d cannot be called", "noise 5"]),
         (Unshaped(), {}, ShapeError, ["Unshaped cannot be called", "expected 2D or 3D input"]),
     ],
