@@ -7,7 +7,7 @@ from collections.abc import Callable
 from d3wrap import GeneratorSpec, GZSLDataset, hookimpl
 from d3wrap.errors import ConfigError
 from d3wrap.plugins.tfvaegan.backbone import TFVAEGANBackbone
-from d3wrap.plugins.tfvaegan.settings import PRESETS, TFVAEGANSettings, VAEGANSettings, plain
+from d3wrap.plugins.tfvaegan.settings import PLAIN_PRESETS, PRESETS, TFVAEGANSettings, VAEGANSettings
 from d3wrap.plugins.tfvaegan.vaegan import VAEGANBackbone
 
 
@@ -42,7 +42,7 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             summary="f-VAEGAN-D2, inductive: a VAE and a WGAN-GP with one generator",
             reference="Xian et al., f-VAEGAN-D2: A Feature Generating Framework for Any-Shot Learning, CVPR 2019",
             settings=VAEGANSettings,
-            presets={name: plain(settings) for name, settings in PRESETS.items()},
+            presets=PLAIN_PRESETS,
             build=lambda dataset, settings: VAEGANBackbone("fvaegan", dataset, settings),
         )
     )

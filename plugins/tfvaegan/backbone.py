@@ -48,6 +48,10 @@ class TFVAEGANBackbone(VAEGANBackbone):
     Phases ``critic`` and ``generator`` train on the first pass as :class:`VAEGANBackbone`, and then
     ``feedback_critic`` and ``feedback``, which trains F too, on the second. Both generator phases have the term
     ``semantic``: the distance of â from a/‖a‖. The classifier's space is [x, h, â].
+
+    The release differs. Its decoder learns all along, from real features and, but on AWA2, from generated ones too.
+    Its passes take turns by epoch, with one Adam for both, and its encoder's has β₁ 0.9. Without encoded noise it
+    feeds back what is read from the rebuilt features, here from the first pass of the same noise.
     """
 
     settings: TFVAEGANSettings
