@@ -55,8 +55,26 @@ def squared_error(rebuilt: Tensor, features: Tensor) -> Tensor:
     return (rebuilt - features).square().sum(1).mean()
 
 
+def mean_squared_error(rebuilt: Tensor, features: Tensor) -> Tensor:
+    """Return the mean over rows of ‖x̂ − x‖² / d, ``[n, d]`` → scalar, as released with the CVAE of Mishra et al."""
+    return (rebuilt - features).square().mean()
+
+
+def calibrated(rebuilt: Tensor, features: Tensor) -> Tensor:
+    """Return d/2 · log mean ‖x̂ − x‖² / d, ``[n, d]`` → scalar, of either sign.
+
+    It is, up to a constant, the negative log-likelihood of N(x̂, σ²I) with the σ² that is best for these rows, so that
+    nothing has to weigh it against the KL divergence (Rybkin, Daniilidis and Levine, σ-VAE, ICML 2021, eq. 8).
+    """
+    # Rebuilt exactly, the likelihood would have no upper bound.
+    variance = (rebuilt - features).square().mean().clamp(min=1e-12)
+    return features.shape[1] / 2 * variance.log()
+
+
 RECONSTRUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "binary": binary_cross_entropy,
+    "calibrated": calibrated,
+    "mean-squared": mean_squared_error,
     "squared": squared_error,
 }
 """Reconstruction losses by name."""

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from d3wrap.adapters.encoder import Encoder, binary_cross_entropy, kl, reconstruction, sample, squared_error
+from d3wrap.adapters.encoder import (
+    Encoder,
+    binary_cross_entropy,
+    calibrated,
+    kl,
+    mean_squared_error,
+    reconstruction,
+    sample,
+    squared_error,
+)
 from d3wrap.seeds import stream
 
 
@@ -92,6 +101,26 @@ def test_squared_error_is_the_loop():
     rebuilt, features = draw(4, 3), draw(4, 3, name="y")
     total = sum((float(rebuilt[i, j]) - float(features[i, j])) ** 2 for i in range(4) for j in range(3))
     assert float(squared_error(rebuilt, features)) == pytest.approx(total / 4)
+    assert float(mean_squared_error(rebuilt, features)) == pytest.approx(total / 4 / 3)
+
+
+def test_the_calibrated_loss_is_the_likelihood_under_the_best_variance():
+    """−log N(x | x̂, σ²I) with σ² found by trying, up to d/2 (1 + log 2π)."""
+    rebuilt, features = draw(4, 3), draw(4, 3, name="y")
+    likelihoods = []
+    for variance in torch.logspace(-1, 1, 2_000, dtype=torch.float64):
+        log_density = Normal(rebuilt, variance.sqrt()).log_prob(features).sum(1).mean()
+        likelihoods.append(float(log_density))
+    constant = 3 / 2 * (1 + math.log(2 * math.pi))
+    assert float(calibrated(rebuilt, features)) + constant == pytest.approx(-max(likelihoods), abs=1e-5)
+
+
+def test_the_calibrated_loss_is_finite_where_nothing_is_left_to_learn():
+    features = draw(4, 3).requires_grad_()
+    loss = calibrated(features, features.detach())
+    loss.backward()
+    assert loss.isfinite()
+    assert features.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -128,7 +157,8 @@ def test_gradients_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(kl, (mean, log_variance))
     assert torch.autograd.gradcheck(lambda m, v: sample(m, v, stream(0, "noise")), (mean, log_variance))
     assert torch.autograd.gradcheck(lambda r: binary_cross_entropy(r, features), (rebuilt,))
-    assert torch.autograd.gradcheck(lambda r: squared_error(r, features), (rebuilt,))
+    for loss in (squared_error, mean_squared_error, calibrated):
+        assert torch.autograd.gradcheck(loss, (rebuilt, features))
 
 
 @pytest.mark.parametrize(
