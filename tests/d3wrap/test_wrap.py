@@ -42,7 +42,7 @@ class Drawn(nn.Module):
         self.map = nn.Linear(1, settings.width)
 
 
-PLUGINS = load_plugins(environ={}, extra={"stranger": Plugin()})
+PLUGINS = load_plugins(environ={"D3WRAP_PLUGINS": "gan,stranger"}, extra={"stranger": Plugin()})
 
 
 def test_the_only_adapter_that_accepts_is_chosen_and_of_several_one_must_be_named():
@@ -53,13 +53,13 @@ def test_the_only_adapter_that_accepts_is_chosen_and_of_several_one_must_be_name
         d3wrap.adapt(convolution, plugins=PLUGINS)
     assert d3wrap.adapt(convolution, adapter="conv", plugins=PLUGINS) == ("conv", convolution)
     options = {"noise_dim": 3, "order": "noise, semantics"}
-    assert d3wrap.adapt(nn.Linear(2, 2), plugins=PLUGINS, **options).options == options
+    assert d3wrap.adapt(nn.Linear(2, 2), plugins=PLUGINS, **options).options.items() >= options.items()
     with pytest.raises(PluginError, match="no adapter is called 'cov'; did you mean 'conv'"):
         d3wrap.adapt(convolution, adapter="cov", plugins=PLUGINS)
 
 
 def test_without_adapters_it_says_so():
-    none = load_plugins(environ={}, block=["gan"])
+    none = load_plugins(environ={"D3WRAP_PLUGINS": "clswgan"})
     with pytest.raises(PluginError, match=r"0 adapters accept a Linear \(none of none installed\)"):
         d3wrap.adapt(nn.Linear(2, 2), plugins=none)
 
