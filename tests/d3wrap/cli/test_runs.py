@@ -83,9 +83,8 @@ def test_evaluate_gives_the_numbers_compare_gave(run, tmp_path):
 def test_plugins_blocked_by_the_environment_are_told(run, tmp_path, monkeypatch):
     monkeypatch.setenv("D3WRAP_PLUGINS", "-o2dbd")
     run("compare", *TINY, *D3, "--seeds", "1", "--classifier", "softmax", "--out", "out")
-    assert read_results(tmp_path / "out").config["plugins"] == [
-        name for name in load_plugins(environ={}).names if name != "o2dbd"
-    ]
+    others = [name for name in load_plugins(environ={}).names if name != "o2dbd"]
+    assert read_results(tmp_path / "out").config["plugins"] == others
     monkeypatch.delenv("D3WRAP_PLUGINS")
     arm = "out/clswgan/seed-0/baseline"
     assert f"Warning: out/clswgan/seed-0/baseline was trained with the plugins {others[0]}, " in run("evaluate", arm)
