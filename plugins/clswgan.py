@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from d3wrap import GeneratorSpec, GZSLDataset, hookimpl
 from d3wrap.adapters.gan import GANBackbone
@@ -23,6 +23,9 @@ class CLSWGANSettings(BackboneSettings):
     penalty_weight: float = 10.0
     classification_weight: float = 0.01
     lr: float = 1e-4
+
+
+SMALL = CLSWGANSettings(steps=3000, hidden=512, noise_dim=64, critic_steps=3, lr=4e-4)
 
 
 def build(dataset: GZSLDataset, settings: CLSWGANSettings) -> GANBackbone:
@@ -56,10 +59,7 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             summary="f-CLSWGAN: a WGAN-GP with a classification loss",
             reference="Xian et al., Feature Generating Networks for Zero-Shot Learning, CVPR 2018",
             settings=CLSWGANSettings,
-            presets={
-                "paper": CLSWGANSettings(steps=6000),
-                "small": CLSWGANSettings(steps=3000, hidden=512, noise_dim=64, critic_steps=3, lr=4e-4),
-            },
+            presets={"paper": CLSWGANSettings(steps=6000), "small": SMALL, "small/digits": replace(SMALL, steps=1500)},
             build=build,
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,6 +50,18 @@ class GSMFlowSettings(BackboneSettings):
     decay_epochs: int = 15
 
 
+SMALL = GSMFlowSettings(
+    steps=2000,
+    batch_size=64,
+    synthetic_per_class=300,
+    blocks=3,
+    hidden=256,
+    condition_dim=256,
+    permute=True,
+    prototype_weight=10.0,
+    perturbation=0.07,
+    lr=1e-3,
+)
 PRESETS = {
     # Steps are epochs × ⌊training rows / batch⌋, as the released loop counts them. It has scripts for four datasets;
     # any other gets that of CUB.
@@ -80,18 +92,8 @@ PRESETS = {
         perturbation=0.07,
         weight_decay=1e-4,
     ),
-    "small": GSMFlowSettings(
-        steps=2000,
-        batch_size=64,
-        synthetic_per_class=300,
-        blocks=3,
-        hidden=256,
-        condition_dim=256,
-        permute=True,
-        prototype_weight=10.0,
-        perturbation=0.07,
-        lr=1e-3,
-    ),
+    "small": SMALL,
+    "small/digits": replace(SMALL, steps=800),
 }
 
 

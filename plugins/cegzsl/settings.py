@@ -55,6 +55,18 @@ class CEGZSLSettings(BackboneSettings):
 PAPER = CEGZSLSettings(  # CUB: 450 epochs of 4 iterations
     steps=1800, batch_size=2048, synthetic_per_class=100, lr_decay_every=400
 )
+SMALL = CEGZSLSettings(
+    steps=3000,
+    hidden=512,
+    noise_dim=64,
+    critic_steps=3,
+    lr=4e-4,
+    embedding_dim=512,
+    projection_dim=128,
+    comparator_hidden=256,
+    embedding_steps=1000,
+    embedding_batch_size=256,
+)
 PRESETS = {
     "paper": PAPER,
     "paper/AWA1": replace(  # 130 epochs of 5 iterations
@@ -84,17 +96,7 @@ PRESETS = {
         instance_weight=0.01,
         class_weight=0.01,
     ),
-    "small": CEGZSLSettings(
-        steps=3000,
-        hidden=512,
-        noise_dim=64,
-        critic_steps=3,
-        lr=4e-4,
-        embedding_dim=512,
-        projection_dim=128,
-        comparator_hidden=256,
-        embedding_steps=1000,
-        embedding_batch_size=256,
-    ),
+    "small": SMALL,
+    "small/digits": replace(SMALL, steps=1000, embedding_steps=400),
 }
 """By name; every ``paper`` is as published, ``small`` is for a CPU."""
