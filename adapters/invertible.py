@@ -25,8 +25,8 @@ def is_freia(network: object) -> bool:
 class InvertibleNetwork(nn.Module):
     """A network f(x; c) with an inverse: FrEIA's ``SequenceINN`` and ``GraphINN``, or whatever the two calls reach.
 
-    A FrEIA network is called as ``network(x, c=[c], rev=..., jac=True)``; where it has several outputs, they lie side
-    by side in z. Any other needs ``forward`` and ``inverse``. Raises :class:`~d3wrap.errors.ConfigError` without them.
+    A FrEIA network is called as ``network(x, c=[c], rev=..., jac=True)``; its outputs lie flat and side by side in z.
+    Any other needs ``forward`` and ``inverse``. Raises :class:`~d3wrap.errors.ConfigError` without them.
     """
 
     def __init__(self, network: nn.Module, *, forward: Forward | None = None, inverse: Inverse | None = None) -> None:
@@ -115,7 +115,7 @@ def _freia_inverse(network: Any, noise: Tensor, condition: Tensor) -> Tensor:
 
 def _joined(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
     parts = (outputs,) if isinstance(outputs, Tensor) else outputs
-    return parts[0] if len(parts) == 1 else torch.cat([part.flatten(1) for part in parts], 1)
+    return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 def _width(shape: tuple[int, ...]) -> int:

@@ -174,6 +174,8 @@ def sequence(*kinds: str, condition: int | None = SEMANTICS, features: int = FEA
             given["subnet_constructor"] = subnet
             if condition:
                 given |= {"cond": 0, "cond_shape": (condition,)}
+        if kind == "Reshape":
+            given["output_dims"] = (2, features // 2)
         network.append(getattr(modules, kind), **given)
     return network
 
@@ -201,6 +203,7 @@ NETWORKS = {
     "additive": lambda: sequence("NICECouplingBlock"),
     "all in one": lambda: sequence("AllInOneBlock", "AllInOneBlock"),
     "actnorm": lambda: sequence("ActNorm", "GLOWCouplingBlock", "ActNorm"),
+    "reshaped": lambda: sequence("GLOWCouplingBlock", "Reshape"),
     "graph": graph,
     "two outputs": lambda: graph(2),
 }
@@ -331,16 +334,16 @@ def test_what_does_not_fit_says_what_to_give(dataset, network, options, error, f
         assert fragment in str(caught.value)
 
 
-def test_the_trial_leaves_modes_global_stream_and_gradients_alone(dataset):
-    network = nn.ModuleDict({"flow": Affine(), "dropout": nn.Dropout()}).double()
-    network["dropout"].eval()
+def test_the_trial_is_in_evaluation_mode_and_leaves_no_trace(dataset):
+    network = nn.ModuleDict({"flow": Affine(), "dropout": nn.Dropout(), "frozen": nn.Dropout()}).double()
+    network["frozen"].eval()
     calls = {
         "forward": lambda net, x, c: net["flow"].normalise(x, net["dropout"](c)),
-        "inverse": lambda net, z, c: net["flow"].render(z, c),
+        "inverse": lambda net, z, c: net["flow"].render(z, net["dropout"](c)),
     }
     before = torch.get_rng_state()
+    # With dropout at work, the inverse would not undo forward.
     d3wrap.adapt(network, adapter="flow", perturbation=0.1, **calls).bind(dataset)
     assert torch.equal(torch.get_rng_state(), before)
-    assert network.training
-    assert not network["dropout"].training
+    assert (network.training, network["dropout"].training, network["frozen"].training) == (True, True, False)
     assert all(parameter.grad is None for parameter in network.parameters())
