@@ -20,7 +20,7 @@ from d3wrap.seeds import initialising, stream
 DenoiserCall = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], object]
 """``call(network, state, step, noise, semantics)`` predicts x_0: how a network is called that takes other arguments."""
 Gives = Literal["centred", "features"]
-"""What a network predicts: x_0 in the space of the states, or the feature that it stands for."""
+"""What a network predicts: x_0 as the states have it, or the feature that it stands for, which may not be negative."""
 
 ARGUMENTS = ("state", "step", "noise", "semantics")
 NAMES = {
@@ -73,7 +73,7 @@ class DenoisingChain(nn.Module):
         noise_dim: int,
         order: str | None = None,
         call: DenoiserCall | None = None,
-        gives: Gives = "centred",
+        gives: Gives = "features",
         chain_gradient: int | None = None,
     ) -> None:
         super().__init__()

@@ -49,8 +49,8 @@ class DiffusionGANBackbone(AdversarialBackbone):
     that it should have, so that the means of D keep their expectations, but their difference has less variance.
 
     ``spread`` is how much the centred features vary beside the noise of N(0, I), see
-    :class:`~d3wrap.adapters.centring.Centring`; ``None`` diffuses features as they are. ``gives="features"`` says that
-    the network predicts features, ``"centred"`` that it predicts what its states are made of.
+    :class:`~d3wrap.adapters.centring.Centring`; ``None`` diffuses features as they are. A network
+    gives features, e.g. after a ReLU, or with ``gives="centred"`` what its states are made of.
     """
 
     generator: DenoisingChain
@@ -65,7 +65,7 @@ class DiffusionGANBackbone(AdversarialBackbone):
         num_classes: int,
         order: str | None = None,
         call: DenoiserCall | None = None,
-        gives: Gives = "centred",
+        gives: Gives = "features",
         steps: int = 4,
         beta_min: float = 0.1,
         beta_max: float = 20.0,

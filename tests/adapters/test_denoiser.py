@@ -46,7 +46,7 @@ class Wide(Net):
 
 def chain_of(network: type[Net] = Net, steps: int = 4, **options: object) -> DenoisingChain:
     with initialising(0, "chain"):
-        options = {"noise_dim": NOISE, "feature_dim": FEATURES, **options}
+        options = {"noise_dim": NOISE, "feature_dim": FEATURES, "gives": "centred", **options}
         return DenoisingChain(network(steps), Schedule(steps, dtype=torch.float64), **options).double()
 
 

@@ -39,7 +39,7 @@ def dataset():
 @pytest.fixture
 def make(dataset):
     def make(**options: object) -> DiffusionGANBackbone:
-        given = {"noise_dim": NOISE, "critic_hidden": 8, "time_dim": 4, **options}
+        given = {"noise_dim": NOISE, "critic_hidden": 8, "time_dim": 4, "gives": "centred", **options}
         with initialising(0, "generator"):
             backbone = d3wrap.adapt(Net(), adapter="diffusion", **given).bind(dataset).to(dataset.features)
         backbone.prepare(dataset, stream(0, "prepare"))
