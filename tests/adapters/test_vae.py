@@ -187,7 +187,9 @@ def test_networks_of_other_conventions_are_called_as_they_say(dataset):
     torch.testing.assert_close(found, decoder(2 * noise, batch.semantics))
 
 
-WIDE = r"gave a tuple of 0: \(2, 5\), 1: \(2, 5\) for 2 rows; expected mean and log-variance \(2, 3\), as wide as n"
+WIDE = (
+    r"^encoder Posterior gave a tuple of 0: \(2, 5\), 1: \(2, 5\) for 2 rows; expected mean and log-variance \(2, 3\), "
+)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +235,8 @@ def test_binary_cross_entropy_is_for_features_between_zero_and_one(dataset):
         ConfigError, match=r"'binary' is for features in \[0, 1\], those of 'synthetic' lie in \[0, [1-9]"
     ):
         bind(Decoder(), beyond, reconstruction="binary")
+    with pytest.raises(ConfigError, match=r"lie in \[-0.5, 0.5\]: load the dataset with scale='minmax'"):
+        bind(Decoder(), replace(dataset, features=dataset.features - 0.5), reconstruction="binary")
     bind(Decoder(), dataset, reconstruction="binary")
 
 
