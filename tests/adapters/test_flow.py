@@ -203,7 +203,7 @@ NETWORKS = {
     "additive": lambda: sequence("NICECouplingBlock"),
     "all in one": lambda: sequence("AllInOneBlock", "AllInOneBlock"),
     "actnorm": lambda: sequence("ActNorm", "GLOWCouplingBlock", "ActNorm"),
-    "reshaped": lambda: sequence("GLOWCouplingBlock", "Reshape"),
+    "reshaped": lambda: sequence("GLOWCouplingBlock", "Reshape", "ActNorm"),
     "graph": graph,
     "two outputs": lambda: graph(2),
 }
