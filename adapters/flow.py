@@ -15,7 +15,7 @@ from d3wrap.adapters.flow_trial import try_out
 from d3wrap.adapters.invertible import Forward, Inverse, InvertibleNetwork, is_freia
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, did_you_mean
-from d3wrap.generator import Backbone, Phase, RealBatch
+from d3wrap.generator import LIKELIHOOD_SHARE, Backbone, Phase, RealBatch
 from d3wrap.specs import AdapterSpec
 
 Condition = Callable[[Tensor], Tensor]
@@ -35,6 +35,8 @@ class FlowBackbone(Backbone):
     first batch they see (ActNorm) must see features before noise: show them some before generating, as the adapter
     does when it is bound to a dataset.
     """
+
+    gradient_share = LIKELIHOOD_SHARE
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from d3wrap.adapters.output import Output, described
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, D3WrapError, ShapeError, did_you_mean
 from d3wrap.evaluation.modes import evaluating
-from d3wrap.generator import Backbone, Phase, RealBatch
+from d3wrap.generator import LIKELIHOOD_SHARE, Backbone, Phase, RealBatch
 from d3wrap.seeds import initialising
 from d3wrap.specs import AdapterSpec
 
@@ -32,6 +32,8 @@ class VAEBackbone(Backbone):
     ``encoder(features, semantics)``, or by ``encoder_call(encoder, features, semantics)``, which gives mean and
     log-variance, ``[n, noise_dim]`` each.
     """
+
+    gradient_share = LIKELIHOOD_SHARE
 
     def __init__(
         self,

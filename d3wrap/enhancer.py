@@ -18,7 +18,7 @@ from d3wrap.generator import Backbone, Generator
 from d3wrap.manager import Plugins, load_plugins
 from d3wrap.networks import Student, Teacher
 from d3wrap.seeds import initialising, stream
-from d3wrap.settings import D3Settings
+from d3wrap.settings import GRADIENT_SHARE, D3Settings
 from d3wrap.space import classifier_space, encode
 from d3wrap.specs import ObjectiveContext
 from d3wrap.training.buffers import restored_buffers
@@ -66,7 +66,7 @@ class Enhancer:
     ) -> None:
         self.generator = generator
         self.dataset = dataset
-        self.settings = (settings or D3Settings()).resolved()
+        self.settings = (settings or D3Settings()).resolved(getattr(generator, "gradient_share", GRADIENT_SHARE))
         self.seed = seed
         self.plugins = plugins if plugins is not None else load_plugins()
         self._prepared = False

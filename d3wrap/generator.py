@@ -11,7 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from d3wrap.data.dataset import GZSLDataset
+from d3wrap.settings import GRADIENT_SHARE
 from d3wrap.specs import BackboneSettings
+
+LIKELIHOOD_SHARE = 0.005
+"""``gradient_share`` that suits a generator trained by likelihood (VAE, flow); see docs/settings.md."""
 
 
 @runtime_checkable
@@ -86,6 +90,12 @@ class Backbone(nn.Module, ABC):
     semantic_dim: int
     settings: BackboneSettings = BackboneSettings()
     """What it was built with; the host takes steps and batch size from here."""
+    gradient_share: float = GRADIENT_SHARE
+    """Norm of D³'s gradient as a share of the generator's own, where :class:`~d3wrap.settings.D3Settings` has none.
+
+    The own gradient of a likelihood is mostly noise once it has settled, and does not reach unseen classes: there
+    D³ pulls unopposed, and a share that suits a GAN pulls too far.
+    """
 
     def prepare(self, dataset: GZSLDataset, rng: torch.Generator) -> None:
         """Learn from the training rows what the phases need beforehand; the default needs nothing."""

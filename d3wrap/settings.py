@@ -12,6 +12,9 @@ from d3wrap.errors import ConfigError
 Formulation = Literal["released", "corrected"]
 Relation = Literal["classes", "groups", "gram"]
 
+GRADIENT_SHARE = 0.1
+"""``gradient_share`` of the corrected formulation for a generator that says nothing else."""
+
 
 @dataclass(frozen=True)
 class D3Settings:
@@ -43,7 +46,8 @@ class D3Settings:
     gradient_share: float | None = None
     """Norm of the D³ gradient on the generator as a share of the generator's own; 0 leaves the plain weighted sum.
 
-    ``None``: 0 as released, 0.1 corrected. It makes the generator's weights relative to each other.
+    ``None``: 0 as released; corrected, what suits the generator, 0.1 where it does not say. It makes the generator's
+    weights relative to each other.
     """
 
     # The numbers in the corrected terms.
@@ -111,8 +115,12 @@ class D3Settings:
                 if not 0 <= weight < math.inf:
                     raise ConfigError(f"{name}: expected weights of 0 or more, found {weight!r} for {term!r}")
 
-    def resolved(self) -> D3Settings:
-        """Return the settings with every ``None`` replaced by what ``formulation`` stands for."""
+    def resolved(self, gradient_share: float = GRADIENT_SHARE) -> D3Settings:
+        """Return the settings with every ``None`` replaced by what ``formulation`` stands for.
+
+        Corrected, ``gradient_share`` is what suits the generator; see
+        :attr:`d3wrap.generator.Backbone.gradient_share`.
+        """
         corrected = self.formulation == "corrected"
         meant: dict[str, object] = {
             f.name: corrected for f in fields(self) if f.type == "bool | None" and getattr(self, f.name) is None
@@ -122,7 +130,7 @@ class D3Settings:
         if self.relation is None:
             meant["relation"] = "groups" if corrected else "classes"
         if self.gradient_share is None:
-            meant["gradient_share"] = 0.1 if corrected else 0.0
+            meant["gradient_share"] = gradient_share if corrected else 0.0
         return replace(self, **meant)  # type: ignore[arg-type]
 
     def student_weight(self, term: str) -> float:

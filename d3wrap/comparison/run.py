@@ -73,7 +73,7 @@ def describe(
         "generator": plan.generator,
         "preset": plan.preset,
         "settings": dataclasses.asdict(backbone.settings),
-        "d3": dataclasses.asdict(plan.d3.resolved()),
+        "d3": dataclasses.asdict(plan.d3.resolved(backbone.gradient_share)),
         "classifiers": list(plan.classifiers),
         "block": list(plan.block),
         "plugins": list(plugins.names),
