@@ -30,6 +30,7 @@ def test_the_target_is_of_gans_alone(monkeypatch):
     try:
         assert Row("a", "GAN", 1, 1.0, 1.36).missed
         assert not Row("a", "GAN", 1, 1.0, 1.34).missed
+        assert Row("a", "VAE-GAN", 1, 1.0, 1.36).missed
         assert not Row("a", "flow", 1, 1.0, 9.0).missed
     finally:
         for name in [name for name in sys.modules if name.split(".")[0] in ("generators", "parts")]:

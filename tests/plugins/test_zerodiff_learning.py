@@ -18,6 +18,7 @@ SETTINGS = {
     "hidden": 64, "critic_hidden": 64, "noise_dim": 8, "representation_dim": 32, "time_dim": 4, "output": "relu",
     "lr": 5e-3, "critic_steps": 1, "representation_steps": 100, "representation_generator_steps": 800,
     "mutual": "paper", "mutual_weight": 0.5, "adaptive_penalty": False, "reconstruction_weight": 1.0,
+    "adversarial_weight": 1.0,
 }  # fmt: skip
 
 
