@@ -39,7 +39,7 @@ class FeatureGenerator(nn.Module):
             },
             settings.critic_hidden,
             settings.penalty_weight,
-            settings.critic_steps if settings.adaptive_penalty else 0,
+            adapt_every=settings.critic_steps if settings.adaptive_penalty else 0,
         )
         self.encoder: Encoder | None = None
         self.decoder: SemanticDecoder | None = None

@@ -14,8 +14,9 @@ from d3wrap.plugins.zerodiff.settings import ZeroDiffSettings
 class RepresentationGenerator(nn.Module):
     """r̃_0 = DRG(a, t, r_{t+1}, z), with critics D(r_0, a) and D(r_t; r_{t+1}, a, t): a denoising diffusion GAN.
 
-    What it generates has the length of a real representation and no negative number. Its semantics enter as data
-    would: the released code gives it r_t for r_{t+1} in training, which is noted there as a mistake, and is not kept.
+    What it generates has the length of a real representation and no negative number. The released code trains it on r_t
+    in place of r_{t+1}, which its authors note there as a mistake that helps: it is not kept here. As in that code,
+    the weight of its penalty is fixed.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class RepresentationGenerator(nn.Module):
             {"adversarial": [semantic_dim], "diffusion": [dim, semantic_dim, settings.time_dim]},
             settings.critic_hidden,
             settings.penalty_weight,
-            settings.critic_steps if settings.adaptive_penalty else 0,
+            adapt_every=0,
         )
 
     def critic_terms(self, real: Tensor, semantics: Tensor, rng: torch.Generator) -> dict[str, Tensor]:

@@ -43,9 +43,9 @@ class ZeroDiffSettings(BackboneSettings):
     """Iterations of the first generator, from semantics to representations."""
     critic_steps: int = 5
     penalty_weight: float = 10.0
-    """λ_gp at the start."""
+    """λ_gp, at the start."""
     adaptive_penalty: bool = True
-    """Whether λ_gp follows how well the critics keep to the penalty."""
+    """Whether λ_gp of the second stage follows how well its critics keep to the penalty."""
     adversarial_weight: float = 1.0
     """Weight of the critics' terms, beside which the others count."""
     mutual: Literal["paper", "released", "none"] = "paper"
@@ -85,8 +85,8 @@ SMALL = ZeroDiffSettings(
     reconstruction_weight=1.0,
 )
 PRESETS = {
-    # The paper's own objective, at its sizes. How long it trained it does not say for every dataset.
-    "paper": ZeroDiffSettings(steps=33_300),
+    # The paper's own objective, for as long as the authors trained on CUB.
+    "paper": ZeroDiffSettings(steps=33_300, representation_generator_steps=33_300),
     # From here on the authors' command lines: their objective, VAE and semantic decoder included, for which these
     # weights were chosen. Steps are epochs × ⌈training rows / 64⌉. That of AWA2 is in their repository; those of CUB
     # and SUN, in a public copy of their scripts.

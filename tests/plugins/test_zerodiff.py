@@ -133,3 +133,11 @@ def test_stages_leave_the_space_of_the_classifier_and_the_first_generator_as_the
     assert not fixed & set.union(*ours.values())
     staged = [set(phase.parameters) for stage in backbone.stages() for phase in stage.phases]
     assert set.union(*staged) == fixed
+
+
+def test_every_parameter_is_trained_in_one_phase(dataset):
+    backbone = build(dataset, reconstruction_weight=1.0, semantic_weight=1.0)
+    phases = [*(phase for stage in backbone.stages() for phase in stage.phases), *backbone.phases()]
+    trained = [parameter for phase in phases for parameter in phase.parameters]
+    assert len(trained) == len(set(trained))
+    assert set(trained) == set(backbone.parameters())

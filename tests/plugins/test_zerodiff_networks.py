@@ -176,6 +176,8 @@ def test_the_penalty_of_all_critics_has_one_weight_that_follows_it(dataset, batc
     fixed = build(dataset, adaptive_penalty=False).train()
     for _ in range(4):
         fixed.losses("critic", batch, rng)
+        backbone.losses("drg_critic", batch, rng)
+    assert float(backbone.drg.critics.penalty.weight) == 10.0
     assert float(fixed.dfg.critics.penalty.weight) == 10.0
 
 
