@@ -60,7 +60,7 @@ def evaluate_generator(
 
     Without an enhancer, student and embedding are of the same sizes (``embedding_dim``) and initial weights as with
     one, but learn from cross-entropy alone: the arms differ in D³ and in nothing else. Where the generator has a space
-    of its own, everything is measured there. The test rows are looked at once, when every classifier is trained.
+    of its own, everything is measured there. Test labels are read once, when every classifier is trained.
     """
     for name in classifiers:
         if name not in CLASSIFIERS:

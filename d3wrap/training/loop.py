@@ -60,8 +60,7 @@ def fit(
         total, done = sum(stage.steps for stage in stages), 0
         began = time.perf_counter()
         for stage in stages:
-            last = stage is stages[-1]
-            if last and enhancer is not None:
+            if stage is stages[-1] and enhancer is not None:
                 enhancer.prepare()
             rows = RealBatches(
                 dataset.train_features,
@@ -70,7 +69,7 @@ def fit(
                 stage.batch_size or batch_size,
                 stream(seed, f"batches/{stage.name}" if stage.name else "batches", device),
             )
-            iteration = _Iteration(backbone, stage.phases, rows, noise, enhancer if last else None)
+            iteration = _Iteration(backbone, stage.phases, rows, noise, enhancer)
             log = LossLog(log_every, done)
             backbone.train()
             for step in range(1, stage.steps + 1):
