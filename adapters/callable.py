@@ -2,80 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from d3wrap.adapters.output import Output, described, features_in
+from d3wrap.arguments import GIVE_CALL, Order, argument_order, check_arguments
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, D3WrapError, ShapeError
 from d3wrap.evaluation.modes import evaluating
+from d3wrap.outputs import Output, described, features_in
 from d3wrap.seeds import initialising, stream
 
-Order = Literal["noise, semantics", "semantics, noise"]
 Call = Callable[[nn.Module, Tensor, Tensor], object]
 """``call(network, noise, semantics)`` gives features: how a network is called that takes more than these two."""
-
-GIVE_CALL = "call=lambda network, noise, semantics: ..."
-NOISE_NAMES = frozenset({"noise", "z", "eps", "epsilon", "latent", "noises"})
-SEMANTIC_NAMES = frozenset(
-    {
-        "semantics",
-        "semantic",
-        "a",
-        "att",
-        "atts",
-        "attribute",
-        "attributes",
-        "attr",
-        "s",
-        "c",
-        "cond",
-        "condition",
-        "sem",
-    }
-)
-
-
-def argument_order(network: nn.Module) -> Order:
-    """Tell from the names of ``network.forward``'s first two arguments which is noise and which semantics.
-
-    Raises :class:`~d3wrap.errors.ConfigError` where the names do not settle it: noise and semantics are often of the
-    same width, and swapping them runs without an error and trains the wrong model.
-    """
-    names = [p.name for p in _parameters(network) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:2]
-    kinds = [
-        "noise" if n.lower() in NOISE_NAMES else "semantics" if n.lower() in SEMANTIC_NAMES else "?" for n in names
-    ]
-    if kinds == ["noise", "semantics"]:
-        return "noise, semantics"
-    if kinds == ["semantics", "noise"]:
-        return "semantics, noise"
-    raise ConfigError(
-        f"cannot tell noise from semantics in {type(network).__name__}.forward({', '.join(names)}): "
-        f"give order='noise, semantics' or order='semantics, noise', or {GIVE_CALL}"
-    )
-
-
-def check_arguments(network: nn.Module) -> None:
-    """Raise :class:`~d3wrap.errors.ConfigError` where ``network.forward`` asks for more than two arguments by place."""
-    named = [p for p in _parameters(network) if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    required = [p for p in named if p.default is p.empty]
-    if len(required) > 2 or any(p.kind is p.KEYWORD_ONLY for p in required):
-        raise ConfigError(
-            f"{type(network).__name__}.forward needs {', '.join(p.name for p in required)}, and d3wrap has noise and "
-            f"semantics: say how to call it with {GIVE_CALL}"
-        )
-
-
-def _parameters(network: nn.Module) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(network.forward).parameters.values())
-    except ValueError:  # a traced network has no signature
-        return []
 
 
 class CallableGenerator(nn.Module):
@@ -83,7 +23,7 @@ class CallableGenerator(nn.Module):
 
     Noise is drawn from N(0, I) of width ``noise_dim``. ``call`` calls a network of any other convention, e.g.
     ``lambda network, noise, semantics: network(noise[:, :, None, None], c=semantics, t=0)``, and ``order`` is then not
-    needed. ``output`` names the features among several outputs (see :func:`~d3wrap.adapters.output.features_in`).
+    needed. ``output`` names the features among several outputs (see :func:`~d3wrap.outputs.features_in`).
     """
 
     def __init__(
@@ -135,7 +75,7 @@ class CallableGenerator(nn.Module):
         """Return the features ``[n, d]`` in what the network gave; ``[n, d, 1, 1]`` is flattened.
 
         Raises :class:`~d3wrap.errors.ShapeError` for another shape, and what
-        :func:`~d3wrap.adapters.output.features_in` raises.
+        :func:`~d3wrap.outputs.features_in` raises.
         """
         features = features_in(result, self.output, type(self.network).__name__)
         if isinstance(features, Tensor) and features.ndim > 2 and set(features.shape[2:]) == {1}:

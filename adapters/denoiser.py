@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from d3wrap.adapters.callable import NOISE_NAMES, SEMANTIC_NAMES
 from d3wrap.adapters.centring import Centring
 from d3wrap.adapters.schedule import Schedule, noise_like
+from d3wrap.arguments import NOISE_NAMES, SEMANTIC_NAMES
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, ShapeError
 from d3wrap.evaluation.modes import evaluating

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from d3wrap import hookimpl
 from d3wrap.adapters.adversarial import AdversarialBackbone
-from d3wrap.adapters.callable import Call, CallableGenerator, Order, probe
+from d3wrap.adapters.callable import Call, CallableGenerator, probe
 from d3wrap.adapters.critic import Critic
-from d3wrap.adapters.output import Output
+from d3wrap.arguments import Order
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, did_you_mean
 from d3wrap.generator import RealBatch
+from d3wrap.outputs import Output
 from d3wrap.specs import AdapterSpec
 
 

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from d3wrap import hookimpl
-from d3wrap.adapters.callable import Call, CallableGenerator, Order, probe
+from d3wrap.adapters.callable import Call, CallableGenerator, probe
 from d3wrap.adapters.encoder import RECONSTRUCTIONS, Encoder, kl, sample
-from d3wrap.adapters.output import Output, described
+from d3wrap.arguments import Order
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, D3WrapError, ShapeError, did_you_mean
 from d3wrap.evaluation.modes import evaluating
 from d3wrap.generator import LIKELIHOOD_SHARE, Backbone, Phase, RealBatch
+from d3wrap.outputs import Output, described
 from d3wrap.seeds import initialising
 from d3wrap.specs import AdapterSpec
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import d3wrap
-from d3wrap.adapters.callable import CallableGenerator, argument_order
+from d3wrap.adapters.callable import CallableGenerator
+from d3wrap.arguments import argument_order
 from d3wrap.errors import ConfigError, PluginError, ShapeError
 
 NOISE, SEMANTICS, FEATURES = 5, 4, 7

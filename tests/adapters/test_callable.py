@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 import d3wrap
-from d3wrap.adapters.callable import CallableGenerator, check_arguments, probe
-from d3wrap.adapters.output import described, features_in, parts_of
+from d3wrap.adapters.callable import CallableGenerator, probe
+from d3wrap.arguments import check_arguments
 from d3wrap.errors import ConfigError, D3WrapError, ShapeError
+from d3wrap.outputs import described, features_in, parts_of
 
 NOISE, SEMANTICS, FEATURES = 5, 4, 7
 
