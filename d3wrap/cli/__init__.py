@@ -10,6 +10,8 @@ SUMMARIES = {
     "train": "Train one generator, with D³ or without, and keep its weights.",
     "evaluate": "Measure a trained generator on the test set.",
     "compare": "Train generators without and with D³, and print both side by side.",
+    "run": "Run a training script that knows nothing of D³, with D³ attached.",
+    "recipes": "Show how D³ is attached to public codebases.",
     "data": "Convert, look at and check datasets.",
     "plugins": "List, show and check plugins.",
 }
