@@ -91,6 +91,10 @@ def semantic_rows(value: object, what: str) -> Tensor:
 
 def described(tensor: Tensor) -> str:
     """Return shape and range in words, e.g. ``[50, 85], in [0, 1]``."""
+    return f"{list(tensor.shape)}, {value_range(tensor)}"
+
+
+def value_range(tensor: Tensor) -> str:
+    """Return the range of the values in words."""
     low, high = (float(value) for value in torch.aminmax(tensor))
-    within = "in [0, 1]" if low >= 0 and 0 < high <= 1 else f"from {low:.4g} to {high:.4g}"
-    return f"{list(tensor.shape)}, {within}"
+    return "in [0, 1]" if low >= 0 and 0 < high <= 1 else f"from {low:.4g} to {high:.4g}"

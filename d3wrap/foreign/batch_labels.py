@@ -13,7 +13,7 @@ from d3wrap.data.dataset import GZSLDataset
 from d3wrap.errors import ConfigError, DataError, did_you_mean
 from d3wrap.foreign.arrays import is_one_hot
 from d3wrap.foreign.convention import CONVENTIONS, Convention
-from d3wrap.foreign.nearest import BLOCK, nearest_class
+from d3wrap.foreign.nearest import nearest_class
 
 Labels = Tensor | NDArray[Any] | list[int]
 
@@ -121,13 +121,18 @@ def _look_up(features: Tensor, rows: Tensor, dataset: GZSLDataset) -> tuple[Tens
         features = features.flatten(1)
     if features.ndim != 2 or features.shape[1] != dataset.feature_dim:
         return rows.to(nothing.device), nothing
-    train = dataset.train
-    known = dataset.features[: len(train)]  # most datasets have the training rows first, and then nothing is copied
-    if not torch.equal(train, torch.arange(len(train), device=train.device)):
-        known = torch.cat([dataset.features[part] for part in train.split(BLOCK)])
+    known = train_rows(dataset)
     chosen = features.detach()[rows.to(features.device)].to(known)
-    found = nearest_class(chosen, known, dataset.labels[train], dataset.num_classes)
+    found = nearest_class(chosen, known, dataset.labels[dataset.train], dataset.num_classes)
     return found.classes, found.clear
+
+
+def train_rows(dataset: GZSLDataset) -> Tensor:
+    """Return the training features ``[n_train, d]``, without a copy where they are the dataset's first rows."""
+    train = dataset.train
+    if torch.equal(train, torch.arange(len(train), device=train.device)):
+        return dataset.features[: len(train)]
+    return dataset.train_features
 
 
 def _table(convention: Convention, dataset: GZSLDataset) -> Tensor:
@@ -150,8 +155,8 @@ def _ids(values: Tensor, convention: Convention, dataset: GZSLDataset) -> Tensor
     if len(strange):
         shown = ", ".join(f"{index} ({dataset.class_names[index]})" for index in strange[:3].tolist())
         raise DataError(
-            f"as {convention!r} the labels mean {len(strange)} classes that are not seen, e.g. class {shown}: pass real "
-            f"images of seen classes alone, or {SETTLE}"
+            f"as {convention!r} the labels mean {len(strange)} classes that are not seen, e.g. class {shown}: pass "
+            f"real images of seen classes alone, or {SETTLE}"
         )
     return ids
 

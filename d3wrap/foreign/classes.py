@@ -13,6 +13,9 @@ from d3wrap.foreign.names import Found
 
 GIVE_IDS = "give the ids of the seen and the unseen classes as 'seen' and 'unseen' in data"
 
+Lists = dict[str, Tensor]
+"""The class ids a script lists, in its own order, as ``seen`` and ``unseen``; what it does not list is not there."""
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -22,7 +25,9 @@ class Classes:
     unseen: Tensor
     labels: dict[str, Tensor]
     given: bool = True
-    """Whether the script itself lists its seen or unseen classes; if not, they were found from the labels."""
+    """Whether the script itself says which classes are seen; if not, that was taken from the labels."""
+    in_order: bool = True
+    """Whether the script lists its classes in ascending order."""
 
     @property
     def contiguous(self) -> bool:
@@ -30,103 +35,93 @@ class Classes:
         return is_range(self.seen)
 
 
-def read_ids(found: dict[str, list[Found]], role: str) -> Tensor | None:
-    """Return the list of class ids the script has as ``seen`` or ``unseen``, sorted, or ``None``."""
-    if role not in found:
-        return None
-    one = found[role][0]
-    ids = label_vector(one.value, one.name)
-    if len(ids.unique()) != len(ids):
-        raise DataError(f"{one.name} lists a class more than once")
-    return ids.sort().values
+def read_lists(found: dict[str, list[Found]]) -> Lists:
+    """Return the lists of class ids the script has; raises :class:`~d3wrap.errors.DataError` for repeated ids."""
+    lists: Lists = {}
+    for role in ("seen", "unseen"):
+        if role in found:
+            name, value = found[role][0]
+            lists[role] = label_vector(value, name)
+            if len(lists[role].unique()) != len(lists[role]):
+                raise DataError(f"{name} lists a class more than once")
+    return lists
 
 
-def from_zero(
-    seen: Tensor | None, unseen: Tensor | None, labels: dict[str, Tensor], num_classes: int
-) -> tuple[Tensor | None, Tensor | None, dict[str, Tensor], list[str]]:
-    """Make class numbers count from 0 where it is certain that they count from 1: they are 1 … C."""
+def from_zero(lists: Lists, labels: dict[str, Tensor], num_classes: int) -> tuple[Lists, dict[str, Tensor], list[str]]:
+    """Make class numbers count from 0 where it is certain that they count from 1: all together they are 1 … C."""
     lines = []
-    lists = [one for one in (seen, unseen) if one is not None]
-    split_labels = [one for one in labels.values() if len(one)]
-    own = None if seen is None else labels["train"].unique()
-    same = own is not None and torch.equal(own, seen) and not is_range(own)
-    if _one_to(lists, num_classes):
-        seen, unseen = (None if one is None else one - 1 for one in (seen, unseen))
+    trained = labels["train"].unique()
+    same = "seen" in lists and torch.equal(trained, lists["seen"].sort().values) and not is_range(trained)
+    if shifted := _one_to(list(lists.values()), num_classes):
+        lists = {role: ids - 1 for role, ids in lists.items()}
         lines.append("class ids in the data count from 1; here they count from 0")
-    if _one_to(split_labels, num_classes) or (lines and same):
-        labels = {name: one - 1 for name, one in labels.items()}
+    if _one_to(list(labels.values()), num_classes) or (shifted and same):
+        labels = {split: values - 1 for split, values in labels.items()}
         lines.append("labels in the data count from 1; here they count from 0")
-    return seen, unseen, labels, lines
+    return lists, labels, lines
 
 
 def _one_to(vectors: list[Tensor], num_classes: int) -> bool:
-    if not vectors:
-        return False
-    return torch.equal(torch.cat(vectors).unique(), torch.arange(1, num_classes + 1))
+    return bool(vectors) and torch.equal(torch.cat(vectors).unique(), torch.arange(1, num_classes + 1))
 
 
-def find_classes(
-    seen: Tensor | None,
-    unseen: Tensor | None,
-    labels: dict[str, Tensor],
-    num_classes: int,
-    num_seen: int | None = None,
-) -> Classes:
+def find_classes(lists: Lists, labels: dict[str, Tensor], num_classes: int, num_seen: int | None = None) -> Classes:
     """Complete the lists of seen and unseen ids from each other, the labels and the number of rows of the table.
 
-    ``num_seen`` says that the seen classes are known to be the first so many rows, where the script lists none.
+    ``num_seen``: the first so many rows of the table are known to be the seen classes, whatever their ids.
     Raises :class:`~d3wrap.errors.DataError` where they contradict each other or cannot be known.
     """
     trained, tested = labels["train"].unique(), labels["test_unseen"].unique()
-    given = seen is not None or unseen is not None
-    if seen is None and unseen is None and num_seen is not None:
-        seen, unseen = torch.arange(num_seen), torch.arange(num_seen, num_classes)
-        given = True
-    elif seen is None and unseen is None:
-        apart = not bool(torch.isin(tested, trained).any())
-        if not apart or not _within(trained, num_classes) or not _within(tested, num_classes):
+    given = bool(lists)
+    if not lists and num_seen is not None and fits_within(trained, num_seen):
+        given, seen, unseen = True, torch.arange(num_seen), torch.arange(num_seen, num_classes)
+    elif not lists:
+        seen, unseen = trained, tested if len(tested) else _others(trained, num_classes)
+        if bool(torch.isin(tested, trained).any()) or not fits_within(torch.cat([seen, unseen]), num_classes):
             raise DataError(
                 f"labels of training images are {shown(trained)}, of unseen test images {shown(tested)}, and the table "
-                f"of semantics has {num_classes} rows: which rows the classes have is not known. {GIVE_IDS.capitalize()}"
+                f"of semantics has {num_classes} rows: which row is which class's is not known. {GIVE_IDS.capitalize()}"
             )
-        seen, unseen = trained, tested if len(tested) else _others(trained, num_classes)
-    elif unseen is None:
-        others = _others(seen, num_classes)
-        apart = len(tested) > 0 and not bool(torch.isin(tested, seen).any())
-        unseen = tested if apart and len(tested) != len(others) and _within(tested, num_classes) else others
-    elif seen is None:
-        others = _others(unseen, num_classes)
-        apart = not bool(torch.isin(trained, unseen).any())
-        seen = trained if apart and len(trained) != len(others) else others
+    else:
+        seen = lists["seen"] if "seen" in lists else _completed(lists["unseen"], trained, num_classes)
+        unseen = lists["unseen"] if "unseen" in lists else _completed(seen, tested, num_classes)
     shared = seen[torch.isin(seen, unseen)]
     if len(shared):
         raise DataError(f"{len(shared)} classes are both seen and unseen, e.g. {int(shared[0])}: {GIVE_IDS}")
     if not len(unseen):
-        raise DataError(f"there is no unseen class: {GIVE_IDS}")
-    return Classes(seen, unseen, labels, given)
+        raise DataError(f"all {num_classes} classes are seen, none is unseen: {GIVE_IDS}")
+    ordered = [ids.sort().values for ids in (seen, unseen)]
+    in_order = torch.equal(seen, ordered[0]) and torch.equal(unseen, ordered[1])
+    return Classes(ordered[0], ordered[1], labels, given, in_order)
 
 
-def is_range(ids: Tensor) -> bool:
-    """Return whether sorted ``ids`` are 0 … n−1."""
-    return torch.equal(ids, torch.arange(len(ids)))
-
-
-def shown(ids: Tensor) -> str:
-    """Return a sorted vector of ids in short, e.g. ``0 … 149`` or ``1, 4, 5 … 199 (150 numbers)``."""
-    values = ids.tolist()
-    if not values:
-        return "none"
-    if len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
-        return f"{values[0]} … {values[-1]}"
-    if len(values) <= 6:
-        return ", ".join(map(str, values))
-    return f"{', '.join(map(str, values[:3]))} … {values[-1]} ({len(values)} numbers)"
-
-
-def _within(ids: Tensor, num_classes: int) -> bool:
-    return not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < num_classes)
+def _completed(listed: Tensor, present: Tensor, num_classes: int) -> Tensor:
+    """Return the ids of the other classes: those that are not listed, or those present in labels where these are fewer."""
+    others = _others(listed, num_classes)
+    as_ids = len(present) > 0 and bool(torch.isin(present, others).all())
+    return present if as_ids and len(present) < len(others) and not is_range(present) else others
 
 
 def _others(ids: Tensor, num_classes: int) -> Tensor:
     everything = torch.arange(num_classes)
     return everything[~torch.isin(everything, ids)]
+
+
+def is_range(ids: Tensor) -> bool:
+    """Return whether ``ids`` are 0 … n−1 in this order."""
+    return torch.equal(ids, torch.arange(len(ids)))
+
+
+def fits_within(ids: Tensor, count: int) -> bool:
+    """Return whether all ``ids`` lie in 0 … ``count`` − 1."""
+    return not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < count)
+
+
+def shown(ids: Tensor) -> str:
+    """Return a sorted vector of ids in short, e.g. ``0 … 149`` or ``1, 4, 5 … 199 (150 numbers)``."""
+    values = ids.tolist()
+    if len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
+        return f"{values[0]} … {values[-1]}"
+    if len(values) <= 6:
+        return ", ".join(map(str, values)) or "none"
+    return f"{', '.join(map(str, values[:3]))} … {values[-1]} ({len(values)} numbers)"

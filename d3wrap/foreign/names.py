@@ -11,7 +11,7 @@ from d3wrap.errors import DataError
 from d3wrap.foreign.arrays import is_array, to_tensor
 
 FEATURES = ("feature", "features", "feat", "feats", "fea", "X", "x")
-LABELS = ("label", "labels", "lab", "idx", "Y", "y")
+LABELS = ("label", "labels", "Y", "y")
 
 
 def _split(starts: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:
@@ -109,8 +109,11 @@ def find(data: object) -> dict[str, list[Found]]:
 def get(data: object, name: str) -> object:
     """Return the entry or the attribute ``name`` of ``data``, ``None`` where it has none."""
     if isinstance(data, Mapping):
-        return data[name] if name in data else None
-    return getattr(data, name, None)
+        return data.get(name)
+    try:
+        return getattr(data, name, None)
+    except Exception:  # a property of the script's that cannot be computed is as good as none
+        return None
 
 
 def _places(data: object) -> Iterator[tuple[str, object]]:
@@ -133,8 +136,8 @@ def nothing_found(data: object, what: str, names: tuple[str, ...]) -> DataError:
     arrays = [f"{name} {_shape(value)}" for name, value in own.items() if is_array(value)]
     return DataError(
         f"{type(data).__name__} has no {what} under a known name ({', '.join(names[:4])}, …); its arrays are: "
-        f"{', '.join(arrays[:20]) or 'none'}. Give a mapping instead: data={{'features': …, 'labels': …, 'semantics': …, "
-        "'seen': …, 'unseen': …}, and for evaluation 'test_seen_features', 'test_seen_labels', "
+        f"{', '.join(arrays[:20]) or 'none'}. Give a mapping instead: data={{'features': …, 'labels': …, "
+        "'semantics': …, 'seen': …, 'unseen': …}, and for evaluation 'test_seen_features', 'test_seen_labels', "
         "'test_unseen_features', 'test_unseen_labels'"
     )
 

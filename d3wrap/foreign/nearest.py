@@ -19,7 +19,7 @@ SAME = 1e-3
 
 
 class Nearest(NamedTuple):
-    """Per row the class of the nearest known row, the next class, and whether the nearest one is clear; each ``[n]``."""
+    """Per row the class of the nearest known row, the next class, and whether the nearest is clear; each ``[n]``."""
 
     classes: Tensor
     others: Tensor
@@ -67,8 +67,8 @@ def recover_labels(semantics_rows: Tensor, dataset: GZSLDataset) -> Tensor:
     first = int((~found.clear).nonzero()[0])
     one, other = (dataset.class_names[int(ids[first])] for ids in (found.classes, found.others))
     raise DataError(
-        f"{int((~found.clear).sum())} of {len(rows)} rows of semantics are not clearly one class's: row {first} is about "
-        f"as near to {one!r} as to {other!r}. Give the labels: on_batch(features, labels), or the table the script "
+        f"{int((~found.clear).sum())} of {len(rows)} rows of semantics are not clearly one class's: row {first} is "
+        f"about as near to {one!r} as to {other!r}. Give the labels: on_batch(features, labels), or the table the script "
         "uses with semantics=..."
     )
 

@@ -13,13 +13,15 @@ from d3wrap.data.checks import CHECKS
 from d3wrap.data.class_names import numbered
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.errors import ConfigError, DataError, did_you_mean
-from d3wrap.foreign.arrays import described, is_array, semantic_rows
-from d3wrap.foreign.classes import find_classes, from_zero, read_ids
+from d3wrap.foreign.arrays import described, is_array, semantic_rows, value_range
+from d3wrap.foreign.batch_labels import train_rows
+from d3wrap.foreign.classes import find_classes, from_zero, read_lists
 from d3wrap.foreign.convention import CONVENTIONS, Convention
-from d3wrap.foreign.names import Found, find, nothing_found, tensors
-from d3wrap.foreign.order import Settled, Tables, settle
+from d3wrap.foreign.names import ALIASES, Found, find, nothing_found, tensors
+from d3wrap.foreign.order import Settled, settle
 from d3wrap.foreign.recognised import Recognised, without_test
 from d3wrap.foreign.splits import SPLITS, Splits, read_splits
+from d3wrap.foreign.tables import Tables
 
 NOT_FOR_TRAINING = (
     "every split has rows, all within range",
@@ -56,9 +58,10 @@ def foreign_dataset(
     found = find(data)
     splits = read_splits(data, found)
     tables, lines = _tables(found, splits, semantics)
-    if tables.full is None and (tables.seen is None or tables.unseen is None):
-        raise nothing_found(data, "semantics of all classes", ("attribute", "aux_data", "semantics", "att"))
+    if tables.full is None and tables.sizes is None:
+        raise nothing_found(data, "semantics of all classes", ALIASES["semantics"])
     settled, more = _settle(found, splits, tables, labels)
+    rows = splits.rows
     dataset = GZSLDataset(
         name=name or ("arrays" if isinstance(data, Mapping) else type(data).__name__),
         features=splits.features,
@@ -66,8 +69,10 @@ def foreign_dataset(
         semantics=settled.semantics.to(splits.features.dtype),
         seen=settled.labels["train"].unique(),
         unseen=settled.unseen,
-        **splits.rows,
-        class_names=_class_names(found, len(settled.semantics), settled.by_id),
+        train=rows["train"],
+        test_seen=rows["test_seen"],
+        test_unseen=rows["test_unseen"],
+        class_names=_class_names(found, len(settled.semantics), settled.order == "global"),
         provenance={"features": "the script's own", "split": "the script's own", "semantics": "the script's own"},
     )
     _check(dataset)
@@ -80,8 +85,8 @@ def _passed_through(dataset: GZSLDataset, semantics: object) -> Recognised:
         table = semantic_rows(semantics, "semantics").to(dataset.features)
         if len(table) != dataset.num_classes:
             raise DataError(
-                f"semantics has {len(table)} rows, expected one for each of the {dataset.num_classes} classes of dataset "
-                f"{dataset.name}"
+                f"semantics has {len(table)} rows, expected one for each of the {dataset.num_classes} classes of "
+                f"dataset {dataset.name}"
             )
         dataset = replace(dataset, semantics=table.clone())
     _check(dataset)
@@ -94,71 +99,76 @@ def _passed_through(dataset: GZSLDataset, semantics: object) -> Recognised:
 
 
 def _tables(found: dict[str, list[Found]], splits: Splits, semantics: object) -> tuple[Tables, list[str]]:
-    """Return the tables of semantics; a copy each, since scripts change theirs in place."""
-    lines: list[str] = []
-    images = len(splits.labels["train"])
-    full = None
-    if semantics is not None:
-        full = semantic_rows(semantics, "semantics").clone()
-        lines.append(f"semantics given: {described(full)}")
-    elif "semantics" in found:
-        first, *others = found["semantics"]
-        full = semantic_rows(first.value, first.name).clone()
-        lines.append(f"{first.name} → semantics {described(full)}")
-        unlike = [
-            name for name, one in tensors(others) if one.shape != full.shape or not torch.equal(one.to(full), full)
-        ]
-        if unlike:
-            lines.append(f"not used: {', '.join(unlike)}; if it is what the generator gets, give semantics=...")
-    if full is not None and (turned := _transposed(full, found, splits)) is not None:
-        full = turned
+    """Return the tables of semantics; a copy of the one that is used, since scripts change theirs in place."""
+    full, lines = _full_table(found, semantics)
+    if full is not None and _is_transposed(full, found, splits, given=semantics is not None):
+        full = full.T.contiguous()
         lines.append("the table of semantics is transposed: a column per class")
-    parts: dict[str, Tensor | None] = {"seen_semantics": None, "unseen_semantics": None, "per_image": None}
+    parts: dict[str, Tensor] = {}
     for role in ("seen_semantics", "unseen_semantics"):
-        for table_name, table in tensors(found.get(role, [])):
+        for name, table in tensors(found.get(role, [])):
             if table.ndim != 2 or 0 in table.shape:
                 continue
-            key = "per_image" if len(table) == images and role == "seen_semantics" else role
-            if parts[key] is None:
+            key = "per_image" if role == "seen_semantics" and len(table) == len(splits.labels["train"]) else role
+            if key not in parts:
                 parts[key] = table.to(splits.features.dtype)
                 if full is None:
-                    lines.append(f"{table_name} → {key.replace('_', ' ')} {described(table)}")
-    return Tables(full, parts["seen_semantics"], parts["unseen_semantics"], parts["per_image"]), lines
+                    lines.append(f"{name} → {key.replace('_', ' ')} {described(table)}")
+    return Tables(full, parts.get("seen_semantics"), parts.get("unseen_semantics"), parts.get("per_image")), lines
 
 
-def _transposed(table: Tensor, found: dict[str, list[Found]], splits: Splits) -> Tensor | None:
-    """Return the table with a row per class where it can only have a column per class, else ``None``."""
-    ids = [one for role in ("seen", "unseen") if (one := read_ids(found, role)) is not None]
-    values = torch.cat([*ids, splits.labels["train"]])
-    lowest = int(values.min())
-    needed = int(values.max()) + (lowest < 1)  # ids may count from 1
-    classes = (
-        [len(one) for one in ids]
-        if len(ids) == 2
-        else [len(splits.labels[s].unique()) for s in ("train", "test_unseen")]
-    )
+def _full_table(found: dict[str, list[Found]], semantics: object) -> tuple[Tensor | None, list[str]]:
+    if semantics is not None:
+        table = semantic_rows(semantics, "semantics").clone()
+        return table, [f"semantics given {described(table)}"]
+    if "semantics" not in found:
+        return None, []
+    first, *others = found["semantics"]
+    table = semantic_rows(first.value, first.name).clone()
+    lines = [f"{first.name} → semantics {described(table)}"]
+    unlike = [
+        name for name, one in tensors(others) if one.shape != table.shape or not torch.equal(one.to(table), table)
+    ]
+    if unlike:
+        lines.append(f"not used: {', '.join(unlike)}; if the generator is given that, pass it as semantics=...")
+    return table, lines
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.to(other), other)
+
+
+def _is_transposed(table: Tensor, found: dict[str, list[Found]], splits: Splits, *, given: bool) -> bool:
+    """Return whether the table has too few rows for the classes, and enough columns.
+
+    Raises :class:`~d3wrap.errors.DataError` where it may be either, unless the user gave the table as it is.
+    """
+    lists = read_lists(found)
+    values = torch.cat([*lists.values(), splits.labels["train"]])
+    needed = int(values.max()) + (int(values.min()) < 1)  # they may count from 1
+    classes = lists if len(lists) == 2 else {name: splits.labels[name].unique() for name in ("train", "test_unseen")}
+    num_classes = sum(map(len, classes.values()))  # a table in the order seen, unseen has so many rows
     rows, columns = table.shape
-    if rows < needed <= columns and rows != sum(classes):
-        return table.T.contiguous()
-    return None
+    if rows == num_classes:
+        return False
+    if rows >= needed and columns == num_classes and not given:
+        raise DataError(
+            f"the table of semantics is {rows} × {columns} and there are {num_classes} classes: it seems to have a column "
+            "per class. Give it with a row per class as semantics=..., [C, k]"
+        )
+    return rows < needed <= columns
 
 
 def _settle(
     found: dict[str, list[Found]], splits: Splits, tables: Tables, asked: Convention | None
 ) -> tuple[Settled, list[str]]:
-    num_seen = None
     if tables.full is not None:
-        rows = len(tables.full)
-        if asked == "block":
-            num_seen = len(splits.labels["train"].unique())
+        rows, num_seen = len(tables.full), len(splits.labels["train"].unique()) if asked == "block" else None
     else:
-        assert tables.seen is not None
-        assert tables.unseen is not None
-        num_seen, rows = len(tables.seen), len(tables.seen) + len(tables.unseen)
-    seen, unseen = read_ids(found, "seen"), read_ids(found, "unseen")
-    seen, unseen, split_labels, lines = from_zero(seen, unseen, splits.labels, rows)
-    classes = find_classes(seen, unseen, split_labels, rows, num_seen)
-    return settle(tables, classes, asked), lines
+        num_seen, more = tables.sizes or (0, 0)
+        rows = num_seen + more
+    lists, labels, lines = from_zero(read_lists(found), splits.labels, rows)
+    return settle(tables, find_classes(lists, labels, rows, num_seen), asked), lines
 
 
 def _class_names(found: dict[str, list[Found]], count: int, by_id: bool) -> tuple[str, ...]:
@@ -183,13 +193,11 @@ def _check(dataset: GZSLDataset) -> None:
 
 def _remarks(dataset: GZSLDataset, num_seen: int) -> list[str]:
     """Return what a person should know of the dataset beyond where it came from."""
-    train = dataset.train_features
-    low, high = (float(value) for value in torch.aminmax(train))
-    scale = "in [0, 1]" if low >= 0 and 0 < high <= 1 else f"from {low:.4g} to {high:.4g}"
+    train = train_rows(dataset)
     lines = [
         f"{len(dataset.seen)} seen and {len(dataset.unseen)} unseen classes; images: {len(train)} to train on, "
         f"{len(dataset.test_seen)} test_seen, {len(dataset.test_unseen)} test_unseen",
-        f"training features {scale}, not rescaled",
+        f"training features {value_range(train)}, not rescaled",
     ]
     if num_seen > len(dataset.seen):
         lines.append(f"{num_seen - len(dataset.seen)} of the script's seen classes have no training images: left out")

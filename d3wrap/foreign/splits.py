@@ -117,7 +117,7 @@ def _whole(data: object, found: dict[str, list[Found]]) -> Splits:
     rows = {"train": train, "test_seen": test_seen, "test_unseen": among.nonzero().squeeze(1)}
     lines = [
         line.replace("train features", "features of all splits"),
-        f"no row numbers: {HELD_OUT:.0%} of each seen class (seed 0) are test_seen, images of unseen classes test_unseen",
+        f"no row numbers: {HELD_OUT:.0%} of each seen class (seed 0) are test_seen, unseen classes test_unseen",
     ]
     return Splits(features[torch.cat(list(rows.values()))], {name: labels[row] for name, row in rows.items()}, lines)
 
