@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from d3wrap.attaching import AttachReport as AttachReport
+    from d3wrap.attaching import Handle as Handle
+    from d3wrap.attaching import attach as attach
     from d3wrap.data import GZSLDataset as GZSLDataset
     from d3wrap.data import load_dataset as load_dataset
     from d3wrap.data import synthetic as synthetic
@@ -24,14 +27,17 @@ if TYPE_CHECKING:
     from d3wrap.wrap import build_generator as build_generator
 
 _HOME = {
+    "AttachReport": "d3wrap.attaching",
     "Backbone": "d3wrap.generator",
     "D3Settings": "d3wrap.settings",
     "D3WrapError": "d3wrap.errors",
     "Enhancer": "d3wrap.enhancer",
     "GZSLDataset": "d3wrap.data",
     "Generator": "d3wrap.generator",
+    "Handle": "d3wrap.attaching",
     "GeneratorSpec": "d3wrap.specs",
     "adapt": "d3wrap.wrap",
+    "attach": "d3wrap.attaching",
     "build_generator": "d3wrap.wrap",
     "enhance": "d3wrap.enhancer",
     "hookimpl": "d3wrap.hookspecs",

@@ -14,7 +14,7 @@ from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, PluginError, ShapeError
 from d3wrap.evaluation.arms import Evaluation, evaluate_generator
-from d3wrap.generator import Backbone, Generator
+from d3wrap.generator import Backbone, Generator, generate_for
 from d3wrap.manager import Plugins, load_plugins
 from d3wrap.networks import Student, Teacher
 from d3wrap.seeds import initialising, stream
@@ -239,7 +239,7 @@ class Enhancer:
         """Call the generator without a trace in it or in torch's global streams, where dropout draws."""
         self._calls += 1
         with initialising(self.seed, f"d3/{self._calls}", labels.device), restored_buffers(self.generator):
-            return self.generator.generate(self.dataset.semantics[labels], rng=self._noise)
+            return generate_for(self.generator, self.dataset.semantics, labels, self._noise)
 
     def _draw_unseen(self) -> Tensor:
         unseen, most = self.dataset.unseen, self.settings.max_unseen_classes

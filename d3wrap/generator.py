@@ -37,6 +37,17 @@ class Generator(Protocol):
         ...
 
 
+def generate_for(generator: Generator, semantics: Tensor, labels: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Generate one feature for each label, given the table ``semantics [C, k]`` of all classes: ``[n]`` → ``[n, d]``.
+
+    A generator with a method ``generate_for(labels, *, rng)`` looks its classes up by itself, e.g. where their
+    semantics change while it trains.
+    """
+    own = getattr(generator, "generate_for", None)
+    features: Tensor = generator.generate(semantics[labels], rng=rng) if own is None else own(labels, rng=rng)
+    return features
+
+
 @dataclass(frozen=True)
 class RealBatch:
     """Real features of seen classes: features ``[b, d]``, labels ``[b]`` (class ids), semantics ``[b, k]``."""

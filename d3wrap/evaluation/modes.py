@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
@@ -13,9 +13,10 @@ from torch import nn
 def evaluating(network: object) -> Iterator[None]:
     """Turn gradients off and put ``network`` in eval mode inside the block; restore each module's own mode after.
 
-    Anything that is no ``nn.Module`` is left as it is.
+    Anything without ``modules()`` is left as it is.
     """
-    modes = {module: module.training for module in network.modules()} if isinstance(network, nn.Module) else {}
+    modules: Iterable[nn.Module] = network.modules() if hasattr(network, "modules") else ()
+    modes = {module: module.training for module in modules}
     for module in modes:
         module.training = False
     try:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from d3wrap.errors import ConfigError, ShapeError, TrainingError
 from d3wrap.evaluation.modes import evaluating
-from d3wrap.generator import Generator
+from d3wrap.generator import Generator, generate_for
 
 
 def synthesise(
@@ -31,7 +31,7 @@ def synthesise(
     parts: list[Tensor] = []
     with evaluating(generator):
         for rows in labels.split(block):
-            part = generator.generate(semantics[rows], rng=rng)
+            part = generate_for(generator, semantics, rows, rng)
             _check_output(part, len(rows), parts[0].shape[1] if parts else None)
             parts.append(part)
     features = torch.cat(parts)
