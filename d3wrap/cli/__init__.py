@@ -11,6 +11,7 @@ SUMMARIES = {
     "evaluate": "Measure a trained generator on the test set.",
     "compare": "Train generators without and with D³, and print both side by side.",
     "run": "Run a training script that knows nothing of D³, with D³ attached.",
+    "doctor": "Say whether and how D³ fits a script, without training.",
     "recipes": "Show how D³ is attached to public codebases.",
     "data": "Convert, look at and check datasets.",
     "plugins": "List, show and check plugins.",

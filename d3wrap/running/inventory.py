@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from d3wrap.foreign.names import ALIASES
 from d3wrap.running.scope import Scope
 
-LOADER_NAMES = ("train_feature", "attribute", "seenclasses", "unseenclasses", "novelclasses", "aux_data")
-"""Attributes that the data loaders of such scripts have; two of them make an object look like one."""
+DATA_ROLES = ("train_features", "features", "semantics", "seen_semantics", "seen", "unseen")
+"""What the data loaders of such scripts hold; names for two of these make an object look like one."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,14 @@ def _matters(value: Any) -> bool:
 
 
 def looks_like_data(value: Any) -> bool:
-    """Say whether an object has the attributes of a loader of zero-shot data."""
-    held = getattr(value, "__dict__", {}) if not isinstance(value, type | nn.Module) else {}
-    return sum(name in held for name in LOADER_NAMES) >= 2
+    """Say whether an object, or a mapping, holds what a loader of zero-shot data does, under names that are known."""
+    if isinstance(value, Mapping):
+        held = {key for key in value if isinstance(key, str)}
+    elif isinstance(value, type | nn.Module | Optimizer | Tensor):
+        return False
+    else:
+        held = set(getattr(value, "__dict__", ()))
+    return sum(not held.isdisjoint(ALIASES[role]) for role in DATA_ROLES) >= 2
 
 
 def describe_network(network: nn.Module) -> str:

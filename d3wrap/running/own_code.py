@@ -6,6 +6,7 @@ import functools
 import site
 import sysconfig
 from pathlib import Path
+from types import FrameType
 
 import d3wrap
 
@@ -49,6 +50,12 @@ class OwnCode:
                 path is None or any(path.is_relative_to(library) for library in libraries())
             )
         return self._library[filename]
+
+    def place(self, frame: FrameType | None) -> str:
+        """Return the nearest line of the script from a frame outwards, as ``FILE:LINE``."""
+        while frame is not None and self.is_library(frame.f_code.co_filename):
+            frame = frame.f_back
+        return "a line of a library" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def _resolved(filename: str) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from d3wrap.comparison.manifest import manifest
 from d3wrap.evaluation.arms import Evaluation
 from d3wrap.files import sha256_of, write_json
+from d3wrap.running.environment import installed
 
 if TYPE_CHECKING:
     from d3wrap.running.run import RunOptions
@@ -32,7 +32,7 @@ def write_record(options: RunOptions, handle: Any, evaluation: Evaluation | None
         precision="exact",
         command=options.command,
     )
-    if (flow := _installed("FrEIA")) is not None:
+    if (flow := installed("FrEIA")) is not None:
         described["versions"]["FrEIA"] = flow
     record = {
         "schema": SCHEMA,
@@ -52,10 +52,3 @@ def write_record(options: RunOptions, handle: Any, evaluation: Evaluation | None
     path = options.out / "results.json"
     write_json(path, record)
     return path
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

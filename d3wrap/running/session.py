@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
@@ -61,14 +60,20 @@ class Session:
         if self.handle is not None:
             self.handle.detach()
 
-    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    def begin(self, optimizer: Optimizer, frame: FrameType) -> None:
+        """Try to attach at a step that is being made already, of which the hook was not told."""
+        self._before_step(optimizer, frame=frame)
+
+    def _before_step(
+        self, optimizer: Optimizer, args: Any = (), kwargs: Any = None, frame: FrameType | None = None
+    ) -> None:
         if self.handle is not None or self._busy:  # attached, or a step of a network of ours
             return
         if self.fault is not None:  # the script caught it and went on: its training is not what was asked for
             raise self.fault
         self._busy = True
         try:
-            self._try(optimizer, sys._getframe(1))
+            self._try(optimizer, frame or sys._getframe(1))
         except D3WrapError as error:
             self.fault = error
             raise
@@ -89,20 +94,14 @@ class Session:
             return
         self._missing = found
         if id(optimizer) not in self._seen and len(self._seen) < SEVERAL:
-            self._seen[id(optimizer)] = Inventory.of(scope, optimizer, self._place(frame))
+            self._seen[id(optimizer)] = Inventory.of(scope, optimizer, self.own.place(frame))
 
     def _attached(self, found: Objects, frame: FrameType) -> str:
         names = ", ".join(name.text for name in self.plan.optimizer)
         kinds = ", ".join(type(one).__name__ for one in found.optimizers)
         goes = f"{names} ({kinds})" if names else kinds
         what = f"D³ goes to {goes}" if self.arm == "enhanced" else f"paused: the script alone trains with {goes}"
-        return f"attached at {self._place(frame)}; {what}"
-
-    def _place(self, frame: FrameType | None) -> str:
-        """Return the line of the script from which a step was called."""
-        while frame is not None and self.own.is_library(frame.f_code.co_filename):
-            frame = frame.f_back
-        return "a line of a library" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        return f"attached at {self.own.place(frame)}; {what}"
 
     def not_attached(self) -> str:
         """Say why nothing was attached: the names that were not found, what is like them, and what there is."""
