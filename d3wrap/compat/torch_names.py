@@ -1,4 +1,4 @@
-"""Small things torch dropped: ``torch._six``, ``iterator.next()``, ``verbose=`` of schedulers."""
+"""Small things torch dropped: ``torch._six``, ``verbose=`` of schedulers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch.optim import lr_scheduler
-from torch.utils.data import dataloader
 
 from d3wrap.compat.patches import Patches
 from d3wrap.compat.shim import Shim
@@ -62,14 +61,13 @@ def apply(patches: Patches) -> None:
         module = six()
         patches.put_item(sys.modules, "torch._six", module)
         patches.add(torch, "_six", module)
-    patches.add(dataloader._BaseDataLoaderIter, "next", lambda self: next(self))
     for kind in schedulers():
         patches.put(kind, "__init__", without_verbose(kind.__init__))
 
 
 SHIM = Shim(
     name="torch-names",
-    summary="`torch._six`, `iter(loader).next()`, and `verbose=` of learning rate schedulers (nothing is printed)",
+    summary="`torch._six`, and `verbose=` of learning rate schedulers (nothing is printed)",
     gone="torch 1.13 to 2.x",
     apply=apply,
 )

@@ -24,7 +24,7 @@ no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="maps CUDA only w
 def owners() -> list:
     """Everything a shim sets attributes of."""
     listed = [torch, torch.Tensor, torch.cuda, torch.autograd, torch.autograd.variable, torch.UntypedStorage, np, yaml]
-    listed += [nn.Module, dataloader._BaseDataLoaderIter]
+    listed += [nn.Module, dataloader._BaseDataLoaderIter, torch.utils.data.RandomSampler]
     listed += [kind for kind in vars(lr_scheduler).values() if isinstance(kind, type)]
     try:
         import FrEIA.framework

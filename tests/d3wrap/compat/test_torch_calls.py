@@ -226,14 +226,38 @@ def test_six_is_gone_afterwards():
     assert not hasattr(torch, "_six")
 
 
+# --- loader -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loader():
+    with compatible(["loader"]):
+        yield torch.utils.data.DataLoader
+
+
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_loaders_iterator_has_next(torch_names, workers):
-    loader = torch.utils.data.DataLoader(torch.arange(4), batch_size=2, num_workers=workers)
-    iterator = iter(loader)
+def test_a_loaders_iterator_has_next(loader, workers):
+    iterator = iter(loader(torch.arange(4), batch_size=2, num_workers=workers))
     assert iterator.next().tolist() == [0, 1]
     assert iterator.next().tolist() == [2, 3]
     with pytest.raises(StopIteration):
         iterator.next()
+
+
+def test_a_loader_asks_for_a_length_when_it_is_iterated_over(loader):
+    made = loader(object(), batch_size=2, shuffle=True, drop_last=True)
+    with pytest.raises(TypeError, match="no len"):
+        next(iter(made))
+
+
+def test_a_shuffling_loader_draws_the_same_rows():
+    def rows():
+        generator = torch.Generator().manual_seed(0)
+        return torch.cat(list(torch.utils.data.DataLoader(torch.arange(9), shuffle=True, generator=generator)))
+
+    outside = rows()
+    with compatible(["loader"]):
+        assert rows().equal(outside)
 
 
 @pytest.mark.parametrize(
