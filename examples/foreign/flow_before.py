@@ -120,14 +120,13 @@ class GSModule(nn.Module):
         return relative
 
 
-def synthesize_feature(flow, sm, dataset, opt):
+def synthesize_feature(sample, dataset, opt):
     gen_feat = []
     gen_label = np.zeros([0])
     with torch.no_grad():
         for i in range(dataset.ntest_class):
             text_feat = torch.from_numpy(np.tile(dataset.test_att[i].astype("float32"), (opt.nSample, 1)))
-            z = torch.randn(opt.nSample, dataset.train_feature.size(1))
-            gen_feat.append(flow.reverse_sample(z, sm(text_feat)))
+            gen_feat.append(sample(text_feat))
             gen_label = np.hstack((gen_label, np.ones([opt.nSample]) * i))
     return torch.cat(gen_feat), torch.from_numpy(gen_label.astype(int))
 
@@ -152,6 +151,9 @@ def train():
     optimizer = optim.Adam(list(flow.parameters()) + list(sm.parameters()), lr=opt.lr, weight_decay=opt.weight_decay)
     iters = math.ceil(dataset.ntrain / opt.batchsize)
     lr_scheduler = optim.lr_scheduler.StepLR(optimizer, step_size=15, gamma=opt.gamma)
+
+    def sample(att):
+        return flow.reverse_sample(torch.randn(att.size(0), dim), sm(att))
 
     for it in range(1, opt.niter + 1):
         flow.zero_grad()
@@ -185,7 +187,7 @@ def train():
 
     flow.eval()
     sm.eval()
-    gen_feat, gen_label = synthesize_feature(flow, sm, dataset, opt)
+    gen_feat, gen_label = synthesize_feature(sample, dataset, opt)
     train_X = torch.cat((dataset.train_feature, gen_feat), 0)
     train_Y = torch.cat((dataset.train_label, gen_label + dataset.ntrain_class), 0)
     cls = util.CLASSIFIER(train_X, train_Y, dataset.ntrain_class + dataset.ntest_class)
