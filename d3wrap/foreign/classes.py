@@ -96,7 +96,7 @@ def find_classes(lists: Lists, labels: dict[str, Tensor], num_classes: int, num_
 
 
 def _completed(listed: Tensor, present: Tensor, num_classes: int) -> Tensor:
-    """Return the ids of the other classes: those that are not listed, or those present in labels where these are fewer."""
+    """Return the ids of the other classes: all not listed, or those present in labels where these are fewer."""
     others = _others(listed, num_classes)
     as_ids = len(present) > 0 and bool(torch.isin(present, others).all())
     return present if as_ids and len(present) < len(others) and not is_range(present) else others

@@ -88,12 +88,13 @@ def unseen_places(classes: Classes, by_place: bool) -> tuple[Tensor, str, bool]:
             f"labels of test_unseen are {shown(present)}; the unseen classes are {shown(classes.unseen)}: the labels "
             f"{found}: give test_unseen_labels as class ids"
         )
-    word = likely[0]
+    among_unseen = "places among the unseen classes"
+    word = among_unseen if by_place and among_unseen in likely else likely[0]
     return torch.searchsorted(readings[word], values), word, word == "places among all classes, seen first"
 
 
 def fit(values: Tensor, known: Tensor) -> int:
-    """Return 2 where sorted ``values`` are the ``known`` numbers, 1 where they are some of them, 0 where others occur."""
+    """Return 2 where sorted ``values`` are the ``known`` numbers, 1 where they are some of them, 0 for any others."""
     if torch.equal(values, known):
         return 2
     return int(bool(torch.isin(values, known).all()))

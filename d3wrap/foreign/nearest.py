@@ -67,9 +67,9 @@ def recover_labels(semantics_rows: Tensor, dataset: GZSLDataset) -> Tensor:
     first = int((~found.clear).nonzero()[0])
     one, other = (dataset.class_names[int(ids[first])] for ids in (found.classes, found.others))
     raise DataError(
-        f"{int((~found.clear).sum())} of {len(rows)} rows of semantics are not clearly one class's: row {first} is "
-        f"about as near to {one!r} as to {other!r}. Give the labels: on_batch(features, labels), or the table the script "
-        "uses with semantics=..."
+        f"{int((~found.clear).sum())} of {len(rows)} rows of semantics are not clearly one class's: "
+        f"row {first} is about as near to {one!r} as to {other!r}. Give the labels: on_batch(features, labels), or the "
+        "table the script uses with semantics=..."
     )
 
 

@@ -126,9 +126,7 @@ def _full_table(found: dict[str, list[Found]], semantics: object) -> tuple[Tenso
     first, *others = found["semantics"]
     table = semantic_rows(first.value, first.name).clone()
     lines = [f"{first.name} → semantics {described(table)}"]
-    unlike = [
-        name for name, one in tensors(others) if one.shape != table.shape or not torch.equal(one.to(table), table)
-    ]
+    unlike = [name for name, one in tensors(others) if not (_equal(one, table) or _equal(one, table.T))]
     if unlike:
         lines.append(f"not used: {', '.join(unlike)}; if the generator is given that, pass it as semantics=...")
     return table, lines
@@ -153,8 +151,8 @@ def _is_transposed(table: Tensor, found: dict[str, list[Found]], splits: Splits,
         return False
     if rows >= needed and columns == num_classes and not given:
         raise DataError(
-            f"the table of semantics is {rows} × {columns} and there are {num_classes} classes: it seems to have a column "
-            "per class. Give it with a row per class as semantics=..., [C, k]"
+            f"the table of semantics is {rows} × {columns} and there are {num_classes} classes: it seems to have a "
+            "column per class. Give it with a row per class as semantics=..., [C, k]"
         )
     return rows < needed <= columns
 
@@ -168,7 +166,8 @@ def _settle(
         num_seen, more = tables.sizes or (0, 0)
         rows = num_seen + more
     lists, labels, lines = from_zero(read_lists(found), splits.labels, rows)
-    return settle(tables, find_classes(lists, labels, rows, num_seen), asked), lines
+    classes = find_classes(lists, labels, rows, num_seen)
+    return settle(tables, replace(classes, given=classes.given or splits.one_array), asked), lines
 
 
 def _class_names(found: dict[str, list[Found]], count: int, by_id: bool) -> tuple[str, ...]:
@@ -187,8 +186,6 @@ def _check(dataset: GZSLDataset) -> None:
     for check in CHECKS:
         if check.holds not in NOT_FOR_TRAINING:
             check.run(dataset)
-    if not len(dataset.train):
-        raise DataError(f"dataset {dataset.name}: has no training images")
 
 
 def _remarks(dataset: GZSLDataset, num_seen: int) -> list[str]:

@@ -23,6 +23,8 @@ class Splits:
     features: Tensor
     labels: dict[str, Tensor]
     lines: list[str] = field(default_factory=list)
+    one_array: bool = False
+    """Whether one array has the labels of all splits: those of a file then, which are class ids."""
 
     @property
     def rows(self) -> dict[str, Tensor]:
@@ -96,10 +98,9 @@ def _by_rows(found: dict[str, list[Found]]) -> Splits:
         )
     values, counts = chosen.unique(return_counts=True)
     if bool((counts > 1).any()):
-        raise DataError(
-            f"{int((counts > 1).sum())} rows are in a split twice or in two, e.g. row {int(values[counts > 1][0])}"
-        )
-    return Splits(features[chosen], {name: labels[value] for name, value in rows.items()}, lines)
+        twice = values[counts > 1]
+        raise DataError(f"{len(twice)} rows are in a split twice or in two splits, e.g. row {int(twice[0])}")
+    return Splits(features[chosen], {name: labels[value] for name, value in rows.items()}, lines, True)
 
 
 def _whole(data: object, found: dict[str, list[Found]]) -> Splits:
@@ -119,7 +120,8 @@ def _whole(data: object, found: dict[str, list[Found]]) -> Splits:
         line.replace("train features", "features of all splits"),
         f"no row numbers: {HELD_OUT:.0%} of each seen class (seed 0) are test_seen, unseen classes test_unseen",
     ]
-    return Splits(features[torch.cat(list(rows.values()))], {name: labels[row] for name, row in rows.items()}, lines)
+    split_labels = {name: labels[row] for name, row in rows.items()}
+    return Splits(features[torch.cat(list(rows.values()))], split_labels, lines, True)
 
 
 def _num_classes(found: dict[str, list[Found]]) -> int:

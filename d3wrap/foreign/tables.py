@@ -90,8 +90,8 @@ def _joined(tables: Tables, classes: Classes, by_place: bool) -> tuple[Order, Te
     counts = (len(classes.seen), len(classes.unseen))
     if tables.sizes != counts or tables.seen.shape[1] != tables.unseen.shape[1]:
         raise DataError(
-            f"the tables of semantics are {list(tables.seen.shape)} (seen) and {list(tables.unseen.shape)} (unseen), and "
-            f"there are {counts[0]} seen and {counts[1]} unseen classes: give one table as semantics=..., [C, k]"
+            f"the tables of semantics are {list(tables.seen.shape)} (seen) and {list(tables.unseen.shape)} (unseen), "
+            f"and there are {counts[0]} seen and {counts[1]} unseen classes: give one table as semantics=..., [C, k]"
         )
     joined = torch.cat([tables.seen, tables.unseen])
     why = "made of the script's two tables"
