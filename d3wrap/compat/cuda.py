@@ -7,7 +7,6 @@ see the same. A tensor "moved" to the device it is on is that tensor, as in any 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import wraps
@@ -142,7 +141,6 @@ def nothing(*args: Any, **options: Any) -> None:
 
 def apply(patches: Patches) -> None:
     """Map CUDA to the target of :mod:`d3wrap.compat.target`, where there is one."""
-    prime_caches()
     for name in FACTORIES:
         if hasattr(torch, name):
             patches.put(torch, name, with_device(getattr(torch, name)))
@@ -176,14 +174,6 @@ def apply_to_cuda(patches: Patches) -> None:
     }
     for name, answer in answers.items():
         patches.put(torch.cuda, name, answer)
-
-
-def prime_caches() -> None:
-    """Let torch make its list of factories from its own functions, which it does once, when first asked."""
-    module = importlib.import_module("torch.utils._device")
-    constructors = getattr(module, "_device_constructors", None)
-    if constructors is not None:
-        constructors()
 
 
 SHIM = Shim(

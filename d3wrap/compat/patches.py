@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+from d3wrap.compat.priming import prime
+
 ABSENT = object()
 
 
@@ -19,7 +21,9 @@ class Patches:
         self._undo: list[Callable[[], Any]] = []
 
     def put(self, owner: Any, name: str, value: Any) -> None:
-        """Set an attribute of a module or class."""
+        """Set an attribute of a module or class; of torch's, once torch has learned what its own functions are."""
+        if getattr(owner, "__module__", owner.__name__).partition(".")[0] == "torch":
+            prime()
         before = vars(owner).get(name, ABSENT)
         self._undo.append(lambda: restore(owner, name, before))
         setattr(owner, name, value)
