@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from d3wrap.attaching.opening import Opened, described, device_of, open_attachment
+from d3wrap.attaching.isolation import isolated
+from d3wrap.attaching.opening import Opened, beside, described, open_attachment
 from d3wrap.attaching.options import Options
 from d3wrap.attaching.report import AttachReport
 from d3wrap.attaching.source import Source
@@ -37,7 +39,7 @@ class Handle:
         self, source: Source, recognised: Recognised, optimizers: Sequence[Optimizer], options: Options
     ) -> None:
         self.dataset: GZSLDataset = recognised.dataset
-        """The script's data as d3wrap reads them, on the device of its networks once D³ has started."""
+        """The script's data as d3wrap reads them, on the device and of the type of its networks once D³ has started."""
         self.report: AttachReport | None = None
         """What was found out, once D³ has started."""
         self.steps = 0
@@ -48,8 +50,8 @@ class Handle:
         self._enhancer: Enhancer | None = None
         self._state: Mapping[str, Tensor] | None = None
         self._ready: dict[Optimizer, Gradients] = {}
-        self._seen = self._waited = 0
-        self._paused = self._detached = False
+        self._seen = self._waited = self._works = 0
+        self._paused = False
         self._watch = Watch(source.networks, source.table)
         self._stepping = Stepping(self._optimizers, self._gradients, share=self._share, scale=options.scale)
 
@@ -69,7 +71,7 @@ class Handle:
                 "on_batch: this handle adds D³ when its optimizer steps, and would do so twice; give the batch with "
                 "real=lambda: (features, labels), or attach without optimizer="
             )
-        if not self._due():
+        if self._paused or not self._due():
             return Losses({}, self.dataset.features.new_zeros(()))
         self._start(last_call=True)
         losses = self._losses(None if features is None else self._open.real.given(features, labels, semantics))
@@ -101,10 +103,11 @@ class Handle:
         if not self.steps:
             self._show()
         enhancer = self._enhance() if self.steps else None
-        return evaluate_generator(
-            self._open.sampler, self.dataset, seed=self._options.seed, enhancer=enhancer,
-            **{"embedding_dim": self._options.settings.embedding_dim} | options,
-        )  # fmt: skip
+        options = {"embedding_dim": self._options.settings.embedding_dim} | options
+        with self._undisturbed():
+            return evaluate_generator(
+                self._open.sampler, self.dataset, seed=self._options.seed, enhancer=enhancer, **options
+            )
 
     def pause(self) -> None:
         """Leave the script alone until :meth:`resume`: its numbers are then those it has by itself, bit for bit."""
@@ -117,8 +120,7 @@ class Handle:
 
     def detach(self) -> None:
         """Take every hook away; the script's objects are as they would be without d3wrap, but for what they learned."""
-        self._detached = True
-        self._ready.clear()
+        self.pause()
         self._watch.stop()
         self._stepping.stop()
 
@@ -148,16 +150,16 @@ class Handle:
 
     def _gradients(self, optimizer: Optimizer) -> Gradients | None:
         """Return D³'s gradients for a step of one optimizer: a D³ step serves each attached optimizer once."""
-        if optimizer in self._ready:
-            return self._ready.pop(optimizer)
-        if not trained(optimizer) or not self._due() or not self._start(last_call=self._waited > 0):
+        if self._paused or not trained(optimizer):
             return None
-        losses = self._losses(None)
-        if not losses.total.requires_grad:
-            return None
-        groups = {one: trained(one) for one in self._optimizers}
-        found = reached(losses.total, list(dict.fromkeys(p for group in groups.values() for p in group)))
-        self._ready = {one: {p: found[p] for p in group if p in found} for one, group in groups.items() if group}
+        if optimizer not in self._ready:
+            groups = {one: trained(one) for one in self._optimizers}
+            found: Gradients = {}
+            if self._due() and self._start(last_call=self._waited > 0):
+                total = self._losses(None).total
+                if total.requires_grad:
+                    found = reached(total, list(dict.fromkeys(p for group in groups.values() for p in group)))
+            self._ready = {one: {p: found[p] for p in group if p in found} for one, group in groups.items() if group}
         return self._ready.pop(optimizer)
 
     def _share(self) -> float:
@@ -165,28 +167,40 @@ class Handle:
 
     def _due(self) -> bool:
         """Count a step of the script and tell whether D³ takes part in it."""
-        if self._paused or self._detached:
-            return False
         self._seen += 1
         return self._options.due(self._seen - 1)
 
     def _losses(self, batch: tuple[Tensor, Tensor] | None) -> Losses:
         enhancer, began = self._enhance(), time.perf_counter()
         device = self.dataset.features.device
-        self._watch.ignoring = True
-        try:
-            # D³ computes in the type of the data, whatever the script runs under.
-            with torch.enable_grad(), torch.autocast(device.type, enabled=False):
-                for _ in range(self._options.inner_steps):
-                    losses = enhancer.on_batch(*(batch or self._open.real.draw()))
-        finally:
-            self._watch.ignoring = False
+        with self._undisturbed():
+            for _ in range(self._options.inner_steps):
+                losses = enhancer.on_batch(*(batch or self._open.real.draw()))
         self.steps += 1
         if self.report is None:
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             self._show(time.perf_counter() - began)
         return losses
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Compute with gradients and in the type of the data, whatever the script runs under; unwatched.
+
+        The script's random streams stay where they are, whatever is imported or drawn by plugins.
+        """
+        device = self.dataset.features.device
+        self._works += 1
+        self._watch.ignoring = True
+        try:
+            with (
+                isolated(self._options.seed, f"attach/{self._works}", device, move_buffers=True),
+                torch.enable_grad(),
+                torch.autocast(device.type, enabled=False),
+            ):
+                yield
+        finally:
+            self._watch.ignoring = False
 
     # --- the first use
 
@@ -202,18 +216,12 @@ class Handle:
         if found is None:
             return False
         parameters = self._parameters()
-        device = device_of(self._source.networks, parameters)
-        if device is not None:
-            self.dataset = self.dataset.to(device)
-        self._watch.ignoring = True
-        try:
-            with torch.enable_grad(), torch.autocast(self.dataset.features.device.type, enabled=False):
-                self._opened = open_attachment(
-                    self._source, *found, self._recognised, self.dataset, self._watch, self._optimizers, parameters,
-                    self._options,
-                )  # fmt: skip
-        finally:
-            self._watch.ignoring = False
+        self.dataset = beside(self.dataset, self._source.networks, parameters)
+        with self._undisturbed():
+            self._opened = open_attachment(
+                self._source, *found, self._recognised, self.dataset, self._watch, self._optimizers, parameters,
+                self._options,
+            )  # fmt: skip
         self._watch.stop()
         return True
 
@@ -227,13 +235,14 @@ class Handle:
         self._start(last_call=True)
         if self._enhancer is None:
             options = self._options
-            enhancer = Enhancer(
-                self._open.sampler, self.dataset, options.settings, seed=options.seed, plugins=options.plugins
-            )
-            if self._state is None:
-                enhancer.prepare()
-            else:
-                enhancer.load_state_dict(self._state)
+            with self._undisturbed():
+                enhancer = Enhancer(
+                    self._open.sampler, self.dataset, options.settings, seed=options.seed, plugins=options.plugins
+                )
+                if self._state is None:
+                    enhancer.prepare()
+                else:
+                    enhancer.load_state_dict(self._state)
             self._enhancer = enhancer
         return self._enhancer
 

@@ -69,12 +69,19 @@ def open_attachment(
     return Opened(sampler, real, _report(source, how, recognised, dataset, optimizers, trial, real))
 
 
-def device_of(networks: Sequence[nn.Module], parameters: Sequence[nn.Parameter] | None) -> torch.device | None:
-    """Return the device that a script trains on, as far as its networks tell."""
+def beside(
+    dataset: GZSLDataset, networks: Sequence[nn.Module], parameters: Sequence[nn.Parameter] | None
+) -> GZSLDataset:
+    """Return the dataset on the device and in the type that a script trains in, in single precision where that is half.
+
+    Unchanged where no parameter tells.
+    """
     first = next(iter(parameters or ()), None)
     if first is None:
         first = next((p for network in networks for p in network.parameters()), None)
-    return None if first is None else first.device
+    if first is None:
+        return dataset
+    return dataset.to(first.device, torch.float64 if first.dtype == torch.float64 else torch.float32)
 
 
 def described(optimizers: Sequence[Optimizer]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,10 +63,8 @@ class Stepping:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         by_name = "closure" in kwargs
         closure = kwargs["closure"] if by_name else args[1] if len(args) > 1 else None
-        if closure is None:
-            self._add(optimizer, self._gradients(optimizer))
-            return None
         if not callable(closure):
+            self._add(optimizer, self._gradients(optimizer))
             return None
         found: list[Gradients | None] = []
 
@@ -109,11 +107,12 @@ class Stepping:
             parameter.grad = gradient
 
 
-def as_optimizers(optimizer: object) -> list[Optimizer]:
+def as_optimizers(optimizer: Any) -> list[Optimizer]:
     """Return ``optimizer=`` as a list: one, several, or none."""
     if optimizer is None:
         return []
-    found: list[Any] = list(optimizer) if isinstance(optimizer, list | tuple | set) else [optimizer]
+    several = isinstance(optimizer, Iterable) and not hasattr(optimizer, "param_groups")
+    found: list[Any] = list(optimizer) if several else [optimizer]
     return list(dict.fromkeys(found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ def try_sampler(
 
 def leaves(tensor: Tensor) -> tuple[nn.Parameter, ...]:
     """Return the parameters that ``tensor`` was computed from, in the order they are met from the end."""
-    found: dict[nn.Parameter, None] = {}
+    found: dict[Any, None] = {}  # a script may train tensors that are no nn.Parameter
     waiting, passed = [tensor.grad_fn], set()
     while waiting:
         function = waiting.pop()
@@ -90,7 +91,7 @@ def leaves(tensor: Tensor) -> tuple[nn.Parameter, ...]:
             continue
         passed.add(function)
         variable = getattr(function, "variable", None)
-        if isinstance(variable, nn.Parameter):
+        if isinstance(variable, Tensor):
             found[variable] = None
         waiting.extend(next_function for next_function, _ in function.next_functions)
     return tuple(found)
