@@ -19,15 +19,18 @@ Lists = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Classes:
-    """Sorted ids of seen and unseen classes as the script counts them (from 0), and each split's labels."""
+    """Ids of seen and unseen classes as the script counts them (from 0) and in its order, and each split's labels."""
 
     seen: Tensor
     unseen: Tensor
     labels: dict[str, Tensor]
     given: bool = True
     """Whether the script itself says which classes are seen; if not, that was taken from the labels."""
-    in_order: bool = True
-    """Whether the script lists its classes in ascending order."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the seen and the unseen classes are listed in ascending order."""
+        return all(torch.equal(ids, ids.sort().values) for ids in (self.seen, self.unseen))
 
     @property
     def contiguous(self) -> bool:
@@ -90,9 +93,7 @@ def find_classes(lists: Lists, labels: dict[str, Tensor], num_classes: int, num_
         raise DataError(f"{len(shared)} classes are both seen and unseen, e.g. {int(shared[0])}: {GIVE_IDS}")
     if not len(unseen):
         raise DataError(f"all {num_classes} classes are seen, none is unseen: {GIVE_IDS}")
-    ordered = [ids.sort().values for ids in (seen, unseen)]
-    in_order = torch.equal(seen, ordered[0]) and torch.equal(unseen, ordered[1])
-    return Classes(ordered[0], ordered[1], labels, given, in_order)
+    return Classes(seen, unseen, labels, given)
 
 
 def _completed(listed: Tensor, present: Tensor, num_classes: int) -> Tensor:
@@ -112,14 +113,20 @@ def is_range(ids: Tensor) -> bool:
     return torch.equal(ids, torch.arange(len(ids)))
 
 
+def places_of(values: Tensor, ids: Tensor) -> Tensor:
+    """Return the place of each value in ``ids``, which are in any order and hold all values."""
+    order = ids.argsort()
+    return order[torch.searchsorted(ids[order], values)]
+
+
 def fits_within(ids: Tensor, count: int) -> bool:
     """Return whether all ``ids`` lie in 0 … ``count`` − 1."""
     return not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < count)
 
 
 def shown(ids: Tensor) -> str:
-    """Return a sorted vector of ids in short, e.g. ``0 … 149`` or ``1, 4, 5 … 199 (150 numbers)``."""
-    values = ids.tolist()
+    """Return ids in ascending order and in short, e.g. ``0 … 149`` or ``1, 4, 5 … 199 (150 numbers)``."""
+    values = sorted(ids.tolist())
     if len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
         return f"{values[0]} … {values[-1]}"
     if len(values) <= 6:

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from d3wrap.errors import DataError
-from d3wrap.foreign.classes import GIVE_IDS, Classes, shown
+from d3wrap.foreign.classes import GIVE_IDS, Classes, places_of, shown
 from d3wrap.foreign.convention import Convention
 
+IDS, AMONG_UNSEEN = "class ids", "places among the unseen classes"
+AMONG_ALL = "places among all classes, seen first"
 SAY = "say which with labels='global', labels='seen' or labels='block'"
 
 
@@ -38,13 +40,7 @@ def training_labels_are_places(classes: Classes, asked: Convention | None) -> bo
             f"training labels are {shown(values)}; the seen classes are {shown(ids)}: the labels may be these ids or "
             f"places among them: {SAY}"
         )
-    by_place = asked != "global" if as_ids == as_places else as_places > as_ids
-    if by_place and not classes.in_order:
-        raise DataError(
-            "training labels are places among the seen classes, whose ids the data does not list in ascending order: "
-            f"{GIVE_IDS} in ascending order, and labels to match, or labels that are class ids"
-        )
-    return by_place
+    return asked != "global" if as_ids == as_places else as_places > as_ids
 
 
 def test_seen_labels_are_places(classes: Classes, like_training: bool) -> bool:
@@ -71,30 +67,24 @@ def unseen_places(classes: Classes, by_place: bool) -> tuple[Tensor, str, bool]:
         return values, "", False
     present, num_seen = values.unique(), len(classes.seen)
     places = torch.arange(len(classes.unseen))
-    # equal sets of numbers mean the same classes, so the order of these matters for nothing but the words
-    readings = {
-        "class ids": classes.unseen,
-        "places among the unseen classes": places,
-        "places among all classes, seen first": num_seen + places,
-    }
-    fits = {word: fit(present, known) for word, known in readings.items()}
+    readings = {IDS: classes.unseen, AMONG_UNSEEN: places, AMONG_ALL: num_seen + places}
+    # Readings of equal sets mean the same, unless the script lists classes out of order: as in training then.
+    preferred = (AMONG_UNSEEN, AMONG_ALL, IDS) if by_place else (IDS, AMONG_UNSEEN, AMONG_ALL)
+    fits = {word: fit(present, readings[word]) for word in preferred}
     best = max(fits.values())
-    likely = [word for word, value in fits.items() if value == best]
-    if best == 1 and not by_place and "class ids" in likely:
-        likely = ["class ids"]
-    if best == 0 or (best == 1 and len(likely) > 1):
+    likely = [word for word in preferred if fits[word] == best]
+    open_question = best == 1 and len(likely) > 1 and (by_place or likely[0] != IDS)
+    if best == 0 or open_question:
         found = f"may be {' or '.join(likely)}" if best else "are neither these ids nor places among them"
         raise DataError(
             f"labels of test_unseen are {shown(present)}; the unseen classes are {shown(classes.unseen)}: the labels "
             f"{found}: give test_unseen_labels as class ids"
         )
-    among_unseen = "places among the unseen classes"
-    word = among_unseen if by_place and among_unseen in likely else likely[0]
-    return torch.searchsorted(readings[word], values), word, word == "places among all classes, seen first"
+    return places_of(values, readings[likely[0]]), likely[0], likely[0] == AMONG_ALL
 
 
 def fit(values: Tensor, known: Tensor) -> int:
-    """Return 2 where sorted ``values`` are the ``known`` numbers, 1 where they are some of them, 0 for any others."""
-    if torch.equal(values, known):
+    """Return 2 where sorted ``values`` are the ``known`` numbers, in any order, 1 where they are some, 0 where not."""
+    if torch.equal(values, known.sort().values):
         return 2
     return int(bool(torch.isin(values, known).all()))

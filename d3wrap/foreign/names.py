@@ -19,12 +19,17 @@ def _split(starts: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:
 
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "train_features": (*_split(("train", "train_seen", "trainval"), FEATURES), "X_train", "x_train"),
-    "train_labels": (*_split(("train", "train_seen", "trainval"), LABELS), "y_train", "Y_train"),
+    "train_features": (
+        *_split(("train", "train_seen", "trainval"), FEATURES),
+        "X_train",
+        "x_train",
+        "pfc_feat_data_train",
+    ),
+    "train_labels": (*_split(("train", "train_seen", "trainval"), LABELS), "y_train", "Y_train", "labels_train"),
     "test_seen_features": _split(("test_seen", "test_base"), FEATURES),
     "test_seen_labels": _split(("test_seen", "test_base"), LABELS),
-    "test_unseen_features": _split(("test_unseen", "test_novel"), FEATURES),
-    "test_unseen_labels": _split(("test_unseen", "test_novel"), LABELS),
+    "test_unseen_features": (*_split(("test_unseen", "test_novel"), FEATURES), "pfc_feat_data_test"),
+    "test_unseen_labels": (*_split(("test_unseen", "test_novel"), LABELS), "labels_test"),
     "features": ("features", "feature"),
     "labels": ("labels", "label"),
     "train": ("train", "trainval_loc"),
@@ -44,6 +49,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "seen_semantics": (
         "train_att",
+        "train_text_feature",
+        "seen_pro",
         "attribute_seen",
         "seen_attribute",
         "seen_attributes",
@@ -54,6 +61,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "unseen_semantics": (
         "test_att",
+        "test_text_feature",
+        "unseen_pro",
         "attribute_unseen",
         "unseen_attribute",
         "unseen_attributes",
@@ -63,7 +72,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "unseenclass_aux_data",
         "unseen_semantics",
     ),
-    "seen": ("seenclasses", "seen_classes", "seenclass", "seen"),
+    "seen": ("seenclasses", "seen_classes", "seenclass", "seen", "train_cid"),
     "unseen": (
         "unseenclasses",
         "novelclasses",
@@ -71,6 +80,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "novel_classes",
         "unseenclass",
         "unseen",
+        "test_cid",
     ),
     "class_names": ("class_names", "allclasses_names", "classnames"),
 }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from d3wrap.foreign.classes import Classes
+from d3wrap.errors import DataError
+from d3wrap.foreign.classes import GIVE_IDS, Classes, places_of
 from d3wrap.foreign.convention import Convention
 from d3wrap.foreign.counting import test_seen_labels_are_places, training_labels_are_places, unseen_places
 from d3wrap.foreign.tables import Order, Tables, ordered_table
@@ -34,13 +35,19 @@ def settle(tables: Tables, classes: Classes, asked: Convention | None) -> Settle
     """
     by_place = training_labels_are_places(classes, asked)
     order, semantics, how = ordered_table(tables, classes, by_place, asked)
+    if by_place and order == "global" and not classes.in_order:
+        # a batch's places could not be told from places in ascending order
+        raise DataError(
+            "training labels are places among the seen classes, whose ids the data does not list in ascending order: "
+            f"{GIVE_IDS} in ascending order, and labels to match, or labels that are class ids"
+        )
     seen, unseen = classes.seen, classes.unseen
     if order == "block":
         seen, unseen = torch.arange(len(seen)), len(seen) + torch.arange(len(unseen))
     test_by_place = test_seen_labels_are_places(classes, by_place)
     places, unseen_word, counted_on = unseen_places(classes, by_place)
     labels = {
-        name: seen[values if is_place else torch.searchsorted(classes.seen, values)]
+        name: seen[values if is_place else places_of(values, classes.seen)]
         for name, values, is_place in (
             ("train", classes.labels["train"], by_place),
             ("test_seen", classes.labels["test_seen"], test_by_place),

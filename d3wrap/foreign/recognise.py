@@ -68,7 +68,7 @@ def foreign_dataset(
         labels=torch.cat([settled.labels[split] for split in SPLITS]),
         semantics=settled.semantics.to(splits.features.dtype),
         seen=settled.labels["train"].unique(),
-        unseen=settled.unseen,
+        unseen=settled.unseen.sort().values,
         train=rows["train"],
         test_seen=rows["test_seen"],
         test_unseen=rows["test_unseen"],

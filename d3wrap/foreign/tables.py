@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from d3wrap.errors import DataError
-from d3wrap.foreign.classes import Classes, is_range, shown
+from d3wrap.foreign.classes import Classes, is_range, places_of, shown
 from d3wrap.foreign.convention import Convention
 from d3wrap.foreign.nearest import rows_of_table
 
@@ -62,13 +62,16 @@ def ordered_table(
             f"the table of semantics has {rows} rows, and class ids go up to {top} ({len(classes.seen)} seen, "
             f"{len(classes.unseen)} unseen): give the script's table of all classes as semantics=..."
         )
+    two_tables = tables.sizes == (len(classes.seen), len(classes.unseen))
+    if two_tables and not classes.in_order:  # places are rows of these tables, whatever the order of the ids
+        return _joined(tables, classes, by_place)
     compared = _compared(tables.full, tables, classes, by_place)
     if compared is not None:
         return compared, tables.full, _said(compared, "compared with the script's semantics of the seen classes")
     if asked is not None:
         order = "global" if asked == "seen" else "block"
         return order, tables.full, _said(order, f"as labels={asked!r} says")
-    if tables.sizes == (len(classes.seen), len(classes.unseen)):
+    if two_tables:
         return _joined(tables, classes, by_place)
     raise DataError(
         f"training labels are places among the seen classes ({shown(torch.arange(len(classes.seen)))}), whose ids are "
@@ -111,7 +114,7 @@ def _joined(tables: Tables, classes: Classes, by_place: bool) -> tuple[Order, Te
 def _compared(full: Tensor, tables: Tables, classes: Classes, by_place: bool) -> Order | None:
     """Compare the table with the script's semantics of the seen classes; ``None`` where that does not tell."""
     ids, labels = classes.seen, classes.labels["train"]
-    places = labels if by_place else torch.searchsorted(ids, labels)
+    places = labels if by_place else places_of(labels, ids)
     for rows, own in ((tables.seen, torch.arange(len(ids))), (tables.per_image, places)):
         if rows is None or rows.shape != (len(own), full.shape[1]):
             continue

@@ -95,6 +95,39 @@ def ids_with_tables_alone(world):
     return SimpleNamespace(**{**vars(found), **flat(world)})
 
 
+def out_of_order(world):
+    """Classes listed in another order, in which the two tables and the places are."""
+    turned = SimpleNamespace(**{**vars(world), "seen": world.seen.flip(0), "unseen": world.unseen.roll(1)})
+    split, labels = arrays(world), as_places(turned)
+    return SimpleNamespace(
+        pfc_feat_data_train=split["train"][0].numpy(),
+        labels_train=labels["train"].numpy(),
+        pfc_feat_data_test=split["test_unseen"][0].numpy(),
+        labels_test=labels["test_unseen"].numpy(),
+        test_seen_feature=split["test_seen"][0],
+        test_seen_label=labels["test_seen"],
+        train_text_feature=world.semantics[turned.seen].numpy(),
+        test_text_feature=world.semantics[turned.unseen].numpy(),
+        train_cid=turned.seen.numpy(),
+        test_cid=turned.unseen.numpy(),
+    )
+
+
+def out_of_order_with_a_table(world):
+    found = out_of_order(world)
+    found.attribute = world.semantics
+    return found
+
+
+def ids_out_of_order(world):
+    """Class ids, with lists and tables in another order."""
+    found = out_of_order(world)
+    split = arrays(world)
+    found.labels_train, found.labels_test = split["train"][1], split["test_unseen"][1]
+    found.test_seen_label = split["test_seen"][1]
+    return found
+
+
 def unseen_counted_on(world):
     """Labels of unseen classes go on where those of the seen ones end; the table is by ids."""
     found = places_and_tables(world)
@@ -220,11 +253,31 @@ def no_lists(world):
 
 
 STYLES = {
-    one.__name__: one
-    for one in (global_ids, places_and_tables, block, tables_alone, tables_alone_no_lists, ids_with_tables_alone,
-                unseen_counted_on, nested, nested_mapping, four_dimensional, numpy_one_hot, rows, matlab, from_one,
-                written_by_hand, no_seen_list, no_unseen_list, no_lists)
-}  # fmt: skip
+    style.__name__: style
+    for style in (
+        global_ids,
+        places_and_tables,
+        block,
+        tables_alone,
+        tables_alone_no_lists,
+        ids_with_tables_alone,
+        out_of_order,
+        out_of_order_with_a_table,
+        ids_out_of_order,
+        unseen_counted_on,
+        nested,
+        nested_mapping,
+        four_dimensional,
+        numpy_one_hot,
+        rows,
+        matlab,
+        from_one,
+        written_by_hand,
+        no_seen_list,
+        no_unseen_list,
+        no_lists,
+    )
+}
 
 
 def relabelled(world, order):
