@@ -41,6 +41,11 @@ class Stepping:
                     f"optimizer: expected torch optimizers, found a {type(optimizer).__name__}: give the torch "
                     "optimizer inside it, or leave optimizer= out and add on_batch(features, labels).total to the loss"
                 )
+            if any(isinstance(getattr(hook, "__self__", None), Stepping) for hook in _hooks_of(optimizer)):
+                raise ConfigError(
+                    f"optimizer: D³ is attached to this {type(optimizer).__name__} already: call detach() of the first "
+                    "handle, or give all its optimizers at once"
+                )
         self._gradients, self._share, self._scale = gradients, share, scale
         self._own: dict[Optimizer, list[tuple[nn.Parameter, Tensor | None]]] = {}
         self._hooks = [
@@ -105,6 +110,10 @@ class Stepping:
     def _restore(self, optimizer: Optimizer) -> None:
         for parameter, gradient in self._own.pop(optimizer, ()):
             parameter.grad = gradient
+
+
+def _hooks_of(optimizer: Optimizer) -> list[object]:
+    return list(optimizer._optimizer_step_pre_hooks.values())
 
 
 def as_optimizers(optimizer: Any) -> list[Optimizer]:

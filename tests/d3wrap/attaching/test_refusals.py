@@ -112,6 +112,15 @@ def test_an_optimizer_of_no_known_kind(attach, foreign, data):
         attach(foreign(), data, optimizer=["adam"])
 
 
+def test_an_optimizer_that_has_one_already(world, attach):
+    one = world()
+    d3 = attach(one.network, one.data, optimizer=one.optimizer)
+    with pytest.raises(ConfigError, match=r"already: call detach\(\)"):
+        attach(one.network, one.data, optimizer=one.optimizer)
+    d3.detach()
+    attach(one.network, one.data, optimizer=one.optimizer)
+
+
 def test_on_batch_beside_an_optimizer(world, attach, sampling):
     one = world()
     d3 = attach(sampling(one.network), one.data, optimizer=one.optimizer)
