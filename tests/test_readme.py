@@ -16,7 +16,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 def host():
     """Run the blocks of the three-line host use, in order, in one namespace."""
     namespace: dict[str, object] = {}
-    defining, wrapping = (block for block in BLOCKS if "netG" in block and "errG" not in block)
+    defining, wrapping = (
+        block for block in BLOCKS if "netG" in block and "errG" not in block and "attach" not in block
+    )
     exec(compile(defining, "README.md", "exec"), namespace)
     exec(compile(wrapping, "README.md", "exec"), namespace)
     return namespace
@@ -30,6 +32,24 @@ def test_the_three_lines_are_three():
 def test_the_three_lines_train_and_measure(host, capsys):
     evaluation = host["d3"].evaluate(classifiers=("softmax",))
     assert evaluation["softmax"].T1 > 1 / 3  # better than chance among three unseen digits
+
+
+def test_the_attached_lines_train_and_measure(host, capsys):
+    (block,) = (b for b in BLOCKS if "attach" in b)
+    attached, _, measured = block.partition("...")
+    netG, data = host["netG"], host["d3"].dataset
+    optimizerG = torch.optim.Adam(netG.parameters())
+    namespace = {"netG": netG, "data": data, "optimizerG": optimizerG}
+    exec(compile(attached, "README.md", "exec"), namespace)
+    for _ in range(2):
+        rows = torch.randint(len(data.train), (8,))
+        fake = netG(torch.randn(8, 16), data.semantics[data.train_labels[rows]])
+        (fake - data.train_features[rows]).square().mean().backward()
+        optimizerG.step()
+    assert namespace["d3"].steps == 2
+    exec(compile(measured.partition("\n")[2], "README.md", "exec"), namespace)
+    assert "softmax" in capsys.readouterr().out
+    namespace["d3"].detach()
 
 
 def test_the_guest_lines_reach_the_generator(host):
