@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module
 from torch.nn.modules.module import register_module_forward_hook
 
 from d3wrap.attaching.roles import Argument, arguments_of
@@ -38,6 +39,7 @@ class Watch:
         """Take the hook away."""
         if self._hook is not None:
             self._hook.remove()
+            getattr(module, "_global_forward_hooks_with_kwargs", {}).pop(self._hook.id, None)  # torch 2.13 leaves it
             self._hook = None
 
     def _see(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _: object) -> None:

@@ -25,6 +25,7 @@ parser.add_argument("--lr", type=float, default=0.001)
 parser.add_argument("--weight_decay", type=float, default=1e-5)
 parser.add_argument("--gamma", type=float, default=0.7, help="decay of the learning rate")
 parser.add_argument("--nSample", type=int, default=300, help="number of features to generate per class")
+parser.add_argument("--cls_nepoch", type=int, default=25, help="epochs of the softmax classifier")
 parser.add_argument("--manualSeed", type=int, default=None)
 parser.add_argument("--log", default="", help="file to write the losses of every step to")
 parser.add_argument("--outf", default="", help="file to save the networks to")
@@ -190,7 +191,7 @@ def train():
     gen_feat, gen_label = synthesize_feature(sample, dataset, opt)
     train_X = torch.cat((dataset.train_feature, gen_feat), 0)
     train_Y = torch.cat((dataset.train_label, gen_label + dataset.ntrain_class), 0)
-    cls = util.CLASSIFIER(train_X, train_Y, dataset.ntrain_class + dataset.ntest_class)
+    cls = util.CLASSIFIER(train_X, train_Y, dataset.ntrain_class + dataset.ntest_class, nepoch=opt.cls_nepoch)
     cls.report(
         dataset.test_seen_feature,
         dataset.test_seen_label,

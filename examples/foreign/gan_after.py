@@ -27,6 +27,7 @@ parser.add_argument("--cls_weight", type=float, default=0.05, help="weight of th
 parser.add_argument("--lr", type=float, default=0.001)
 parser.add_argument("--beta1", type=float, default=0.5)
 parser.add_argument("--syn_num", type=int, default=300, help="features to generate per class")
+parser.add_argument("--cls_nepoch", type=int, default=25, help="epochs of the softmax classifier")
 parser.add_argument("--manualSeed", type=int, default=None)
 parser.add_argument("--log", default="", help="file to write the losses of every step to")
 parser.add_argument("--outf", default="", help="file to save the networks to")
@@ -132,7 +133,7 @@ def calc_gradient_penalty(netD, real_data, fake_data, input_att):
 # classifier on the seen classes, which tells the generator what class its features are of
 cls_criterion = nn.NLLLoss()
 train_Y = util.map_label(data.train_label, data.seenclasses)
-pretrain_cls = util.CLASSIFIER(data.train_feature, train_Y, data.ntrain_class)
+pretrain_cls = util.CLASSIFIER(data.train_feature, train_Y, data.ntrain_class, nepoch=opt.cls_nepoch)
 for p in pretrain_cls.model.parameters():
     p.requires_grad = False
 
@@ -196,7 +197,7 @@ netG.eval()
 syn_feature, syn_label = generate_syn_feature(netG, data.unseenclasses, data.attribute, opt.syn_num)
 train_X = torch.cat((data.train_feature, syn_feature), 0)
 train_Y = torch.cat((data.train_label, syn_label), 0)
-cls = util.CLASSIFIER(train_X, train_Y, data.ntrain_class + data.ntest_class)
+cls = util.CLASSIFIER(train_X, train_Y, data.ntrain_class + data.ntest_class, nepoch=opt.cls_nepoch)
 cls.report(
     data.test_seen_feature,
     data.test_seen_label,

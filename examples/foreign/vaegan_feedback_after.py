@@ -36,6 +36,7 @@ parser.add_argument("--feed_lr", type=float, default=0.0001)
 parser.add_argument("--dec_lr", type=float, default=0.001)
 parser.add_argument("--beta1", type=float, default=0.5)
 parser.add_argument("--syn_num", type=int, default=300, help="features to generate per class")
+parser.add_argument("--cls_nepoch", type=int, default=25, help="epochs of the softmax classifier")
 parser.add_argument("--manualSeed", type=int, default=None)
 parser.add_argument("--log", default="", help="file to write the losses of every step to")
 parser.add_argument("--outf", default="", help="file to save the networks to")
@@ -269,7 +270,7 @@ netF.eval()
 syn_feature, syn_label = generate_syn_feature(data.unseenclasses, data.attribute, opt.syn_num)
 train_X = torch.cat((data.train_feature, syn_feature), 0)
 train_Y = torch.cat((data.train_label, syn_label), 0)
-cls = util.CLASSIFIER(with_semantics(train_X), train_Y, data.ntrain_class + data.ntest_class)
+cls = util.CLASSIFIER(with_semantics(train_X), train_Y, data.ntrain_class + data.ntest_class, nepoch=opt.cls_nepoch)
 cls.report(
     with_semantics(data.test_seen_feature),
     data.test_seen_label,
