@@ -72,8 +72,7 @@ def label_vector(value: object, what: str) -> Tensor:
         raise DataError(f"{what} has shape {shape}, expected a vector of class numbers")
     if tensor.dtype == torch.bool or (tensor.is_floating_point() and not bool((tensor == tensor.round()).all())):
         raise DataError(f"{what} holds {tensor.dtype} values that are no whole numbers, expected class numbers")
-    # a copy always: the script may change its own in place
-    return tensor.reshape(-1).to(torch.int64, copy=True)
+    return tensor.reshape(-1).long()
 
 
 def is_one_hot(tensor: Tensor) -> bool:

@@ -91,6 +91,23 @@ def test_training_rows_anywhere_in_the_dataset(world):
     assert find_convention(features, labels, world) == find_convention(features, labels, first) == "seen"
 
 
+def test_a_single_row_can_tell_conventions_apart(world):
+    """Among many rows whose class has the same number in both, the one that differs is looked up."""
+    same = world.train[world.labels[world.train] == written(world.train_labels, "seen", world)]
+    other = world.train[world.labels[world.train] == world.seen[-2]][:1]
+    rows = torch.cat([same.repeat(200 // len(same)), other])
+    labels = written(world.labels[rows], "seen", world)
+    assert int(labels[-1]) in world.seen  # so that it could be a class id
+    assert find_convention(world.features[rows], labels, world) == "seen"
+
+
+def test_labels_that_are_partly_wrong_are_refused(world):
+    features, ids = batch(world)
+    wrong = torch.where(torch.arange(len(ids)) < 5, ids.roll(3), ids)
+    with pytest.raises(DataError, match=r"do not fit the features: of 16 rows .* the classes agree for .*%"):
+        find_convention(features, wrong, world)
+
+
 def test_conventions_that_cannot_be_valid_are_left_out_without_features(world):
     _, ids = batch(world)
     assert int(ids.max()) >= len(world.seen)

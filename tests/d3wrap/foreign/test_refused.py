@@ -100,6 +100,13 @@ BROKEN = {
             attribute=torch.rand(22, 5), test_unseen_label=torch.tensor([1, 2] * 20)),
         "may be places among the unseen classes or class ids: give test_unseen_labels as class ids",
     ),
+    "unlisted unseen classes, and unseen labels that may be places": (
+        "places_and_tables",
+        both(without("unseenclasses", "train_att", "test_att"),
+             put(seenclasses=torch.arange(5, 13), attribute=torch.rand(15, 5),
+                 test_unseen_label=torch.tensor([0, 1, 2, 3] * 10), attribute_seen=lambda d: d.attribute[d.seenclasses])),
+        "labels of test_unseen are 0 … 3; .* may be places among the unseen classes or class ids",
+    ),
     "a class listed twice": (
         "global_ids",
         put(seenclasses=torch.tensor([1, 1, 2])),

@@ -136,6 +136,50 @@ def test_each_split_counts_in_its_own_way(styles, world):
     assert_same_world(foreign_dataset(data).dataset, world)
 
 
+def test_some_unseen_labels_are_ids_where_the_training_labels_are(styles, world):
+    data = styles.global_ids(world)
+    data.seenclasses, data.unseenclasses = torch.arange(4, 12), torch.tensor([0, 2, 3, 1])
+    data.train_label, data.test_seen_label = data.train_mapped_label + 4, styles.as_places(world)["test_seen"] + 4
+    data.test_unseen_label = torch.tensor([1, 2] * 20)
+    dataset = foreign_dataset(data).dataset
+    assert torch.equal(dataset.labels[dataset.test_unseen], data.test_unseen_label)
+
+
+def test_unlisted_unseen_classes_are_those_of_the_test_images(styles, world):
+    """The table may have rows of more classes, as in validation."""
+    data = styles.no_unseen_list(world)
+    data["semantics"] = torch.cat([world.semantics, torch.rand(3, 5)])
+    assert torch.equal(foreign_dataset(data).dataset.unseen, world.unseen)
+
+
+def test_ids_from_one_without_test_images(styles, world):
+    data = styles.from_one(world)
+    for split in SPLITS[1:]:
+        delattr(data, f"{split}_feature")
+    assert torch.equal(foreign_dataset(data).dataset.train_labels, world.train_labels)
+
+
+def test_a_given_table_may_have_as_many_columns_as_there_are_classes(styles, world):
+    table = torch.rand(world.num_classes + 8, world.num_classes)
+    assert torch.equal(foreign_dataset(styles.global_ids(world), semantics=table).dataset.semantics, table)
+
+
+@pytest.mark.filterwarnings("error")
+def test_arrays_that_cannot_be_written_to(styles, world):
+    data = styles.rows(world)
+    for value in data.values():
+        value.flags.writeable = False
+    assert_same_world(foreign_dataset(data).dataset, world)
+
+
+@pytest.mark.parametrize("change", [lambda a: a[::-1], lambda a: a.astype(">f4"), np.asfortranarray])
+def test_arrays_in_every_layout(styles, world, change):
+    data = styles.rows(world)
+    data["features"] = change(data["features"])
+    dataset = foreign_dataset(data).dataset
+    assert torch.equal(dataset.train_features, torch.tensor(data["features"].astype("f4").copy())[world.train])
+
+
 def test_semantics_of_each_training_image_settle_the_order(styles, world):
     data = styles.places_and_tables(world)
     del data.test_att
