@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from d3wrap.cli.script_options import ScriptCommand, compat_option, plan_of, scr
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),
-    default=60.0,
+    default=20.0,
     show_default=True,
     help="How long to look for the generator after the script's first optimizer step.",
 )
@@ -49,4 +50,8 @@ def doctor(context: click.Context, script: Path, arguments: tuple[str, ...], sec
     click.echo("\n".join(diagnosis.lines))
     if diagnosis.proposal is not None:
         click.echo(f"\nProposed d3.yaml:\n\n{diagnosis.proposal.text}")
+        typed = shlex.join([str(script), *arguments])
+        shims_typed = f"--compat={options['compat']} " if options["compat"] else ""
+        what = "Save it as d3.yaml" if diagnosis.proposal.complete else "Fill it in, save it as d3.yaml"
+        click.echo(f"{what}, and type: d3wrap run --plugin-config d3.yaml {shims_typed}{typed}")
     context.exit(0 if diagnosis.attachable else 1)

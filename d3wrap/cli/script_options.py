@@ -51,7 +51,8 @@ def _spelled(option: click.Parameter) -> list[str]:
 def _are_shims(following: Sequence[str]) -> bool:
     from d3wrap.compat import SHIMS
 
-    return bool(following) and all(name.strip() in {*SHIMS, ALL} for name in following[0].split(","))
+    names = [name.strip() for name in following[0].split(",")] if following else []
+    return any(name in {*SHIMS, ALL} for name in names) or (len(names) > 1 and not Path(following[0]).exists())
 
 
 def script_arguments(command: Command) -> Command:
@@ -91,7 +92,7 @@ def script_options(command: Command) -> Command:
 compat_option = click.option(
     "--compat",
     metavar="[NAMES]",
-    help="Supply what old scripts expect, e.g. cuda,np_aliases; alone: everything. See docs/compat.md.",
+    help="Supply what old scripts expect, e.g. cuda,numpy-names; alone: everything. See docs/compat.md.",
 )
 
 

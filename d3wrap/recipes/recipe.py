@@ -88,4 +88,4 @@ def _block(text: str, line: int) -> str:
             break
         below.append(one)
     indents = [len(one) - len(one.lstrip()) for one in below if one.strip() and not one.startswith("#")]
-    return "\n".join(one[min(indents, default=0) :] for one in below).strip() + "\n"
+    return "\n".join(one.removeprefix(" " * min(indents, default=0)) for one in below).strip() + "\n"

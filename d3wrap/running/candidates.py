@@ -16,11 +16,18 @@ from d3wrap.errors import D3WrapError
 from d3wrap.foreign import Recognised, foreign_dataset
 from d3wrap.foreign.names import find
 from d3wrap.outputs import Output
-from d3wrap.running.inventory import looks_like_data, objects_in
+from d3wrap.running.inventory import describe_network, looks_like_data, objects_in
+from d3wrap.running.own_code import OwnCode
 from d3wrap.running.resolving import holds
 from d3wrap.running.survey import Seen, View
 
-LOOSE = ("train_features", "features", "train_labels", "labels", "semantics", "seen_semantics", "unseen_semantics")
+LOOSE = (
+    ("train_features", "features"),
+    ("train_labels", "labels"),
+    ("semantics", "unseen_semantics"),
+    ("unseen", "test_unseen_labels", "test_unseen"),
+)
+"""Of each of these one must be there for the variables of a script to be its data."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +41,19 @@ class Data:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network that was called with class semantics and gave features: ``network`` by its name in the scope.
+    """A way to generate: the network ``name``, called as the script calls it, or the line ``sample``.
 
-    ``arguments`` are what it was called with, ``output`` the place of the features among several outputs;
-    ``plain`` says whether the call can be made again from semantics and noise alone.
+    ``about`` says in words what it is and how it was found; ``certain`` is false where a person has to check it.
+    ``output`` is the place of the features among several outputs; ``optimizer`` the name of the network's optimizer.
     """
 
     name: str
-    network: nn.Module
-    arguments: tuple[Argument, ...]
-    output: Output | None
-    plain: bool
-    optimizer: str | None
-    steps_here: bool
+    about: str
+    certain: bool
+    sample: str | None = None
+    output: Output | None = None
+    optimizer: str | None = None
+    steps_here: bool = False
 
 
 def find_data(view: View) -> Data | None:
@@ -65,39 +72,78 @@ def _data_objects(view: View) -> Iterator[tuple[str | Mapping[str, str], Any]]:
         if looks_like_data(value):
             yield name, value
     loose = find(dict(view.scope.items()))
-    if sum(role in loose for role in LOOSE) >= 3:
+    if all(any(role in loose for role in roles) for roles in LOOSE):
         parts = {role: found[0] for role, found in loose.items()}
         yield {role: one.name for role, one in parts.items()}, {role: one.value for role, one in parts.items()}
 
 
-def find_candidates(view: View, data: Data | None) -> list[Candidate]:
-    """Return the networks that generate, the likeliest first; without recognised data there are none."""
-    if data is None or data.recognised is None:
-        return []
+def called_candidates(view: View, data: Data, own: OwnCode) -> list[Candidate]:
+    """Return the networks that were called with class semantics and gave features, the likeliest first.
+
+    A layer of torch's inside a network of the script's comes last: it may be a hidden one of the same width.
+    """
+    assert data.recognised is not None
     dataset = data.recognised.dataset
-    found = []
+    ranked: list[tuple[tuple[bool, bool, int], Candidate]] = []
     for network, name in view.networks().items():
         for seen in view.calls.get(network, ()):
-            place = [place for place, shape in seen.outputs.items() if math.prod(shape[1:]) == dataset.feature_dim]
+            places = [place for place, shape in seen.outputs.items() if math.prod(shape[1:]) == dataset.feature_dim]
             arguments = arguments_of(seen.args, seen.kwargs, dataset.semantics)
-            if place and any("semantics" in one.role for one in arguments):
-                optimizer, here = _optimizer_of(view, network)
-                found.append(Candidate(name, network, arguments, place[0], usable(arguments), optimizer, here))
-                break
-    return sorted(found, key=_rank)
+            if not places or not any("semantics" in one.role for one in arguments):
+                continue
+            depth = name.count(".") + name.count("[")
+            hidden = depth > 0 and not is_own_network(network, own) and _inside_a_network(view, name)
+            plain = usable(arguments) and not hidden
+            optimizer, here = optimizer_of(view, network)
+            made = Candidate(
+                name,
+                f"{describe_network(network)}; seen called as ({', '.join(one.text for one in arguments)})",
+                plain,
+                None if usable(arguments) else _line(name, arguments, dataset.semantic_dim),
+                places[0],
+                optimizer,
+                here,
+            )
+            ranked.append(((not plain, hidden, depth), made))
+            break
+    return [made for _, made in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _rank(one: Candidate) -> tuple[bool, bool, int]:
-    takes_features = any(argument.role == "other" for argument in one.arguments)
-    return (one.optimizer is None, takes_features and not one.plain, one.name.count(".") + one.name.count("["))
+def is_own_network(network: nn.Module, own: OwnCode) -> bool:
+    """Say whether a network's class is written in the script's files."""
+    forward = getattr(type(network).forward, "__code__", None)
+    return forward is not None and own.is_own(forward.co_filename)
 
 
-def _optimizer_of(view: View, network: nn.Module) -> tuple[str | None, bool]:
-    """Return the name of the optimizer of a network, that which steps where there are several."""
+def _inside_a_network(view: View, name: str) -> bool:
+    return any(name != other and name.startswith((f"{other}.", f"{other}[")) for other, _ in view.named(nn.Module))
+
+
+def optimizer_of(view: View, network: nn.Module) -> tuple[str | None, bool]:
+    """Return the name of the optimizer of a network, and whether it is the one that steps, which goes first."""
     names = [(name, one) for name, one in view.named(Optimizer) if holds(one, [network])]
-    here = holds(view.stepping, [network])
     own = [name for name, one in names if one is view.stepping] or [name for name, _ in names]
-    return (own[0] if own else None), here
+    return (own[0] if own else None), holds(view.stepping, [network])
+
+
+def _line(name: str, arguments: tuple[Argument, ...], width: int) -> str:
+    """Return the call again as a line, with noise in the place of what is not known."""
+    return f"{name}({', '.join(_expression(one, width) for one in arguments)})"
+
+
+def _expression(argument: Argument, width: int) -> str:
+    before = f"{argument.where}=" if isinstance(argument.where, str) else ""
+    size = argument.shape[0] if argument.shape else 1
+    draw = "uniform" if argument.noise == "uniform" else "noise"
+    if argument.role == "semantics":
+        return f"{before}semantics"
+    if argument.role == "constant":
+        return f"{before}{argument.value!r}"
+    if argument.role == "noise|semantics":
+        return f"{before}cat([{draw}({size - width}), semantics], 1)"
+    if argument.role == "semantics|noise":
+        return f"{before}cat([semantics, {draw}({size - width})], 1)"
+    return f"{before}{draw}({size})"
 
 
 def calls_in_words(view: View, data: Data | None) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from d3wrap.config import ConfigDocument, parse_value
 from d3wrap.errors import D3WrapError
-from d3wrap.running.candidates import calls_in_words, find_candidates, find_data
+from d3wrap.running.candidates import Candidate, Data, called_candidates, calls_in_words, find_data
+from d3wrap.running.guesses import guessed_candidates
 from d3wrap.running.own_code import OwnCode
 from d3wrap.running.plan import Plan, read_plan
 from d3wrap.running.proposal import Proposal, propose
@@ -40,12 +41,13 @@ class Doctor:
     prints goes to stderr.
     """
 
-    def __init__(self, script: Path, arguments: Sequence[str], plan: Plan | None, seconds: float = 60.0) -> None:
+    def __init__(self, script: Path, arguments: Sequence[str], plan: Plan | None, seconds: float = 20.0) -> None:
         self.script, self.arguments, self.plan, self.seconds = script, arguments, plan, seconds
         self.own = OwnCode(script)
         self.told: list[str] = []
         self.report: object = None
         self.proposal: Proposal | None = None
+        self._data: Data | None = None
         self._session: contextlib.ExitStack = contextlib.ExitStack()
         self._attempt: Session | None = None
 
@@ -69,20 +71,35 @@ class Doctor:
         self.report = report
         raise Stop
 
-    def _enough(self, view: View, late: bool) -> None:
+    def _enough(self, view: View, settle: bool, late: bool) -> None:
         """Propose a plan once the generator's optimizer steps, and go on with it; give up when it is late."""
-        data = find_data(view)
-        candidates = find_candidates(view, data)
-        best = candidates[0] if candidates else None
+        best = self._best(view, settle or late)
         if best is not None and (best.steps_here or late):
-            self.proposal = propose(self.script, view, data, best, self.own)
             self.survey.active = False
-            plan = read_plan([as_document(self.proposal.text)])
+            plan = read_plan([as_document(self._propose(view, best).text)])
             self._attach(plan)
             assert self._attempt is not None
             self._attempt.begin(view.stepping, sys._getframe(1))
         elif late:
             raise Stop
+
+    def _best(self, view: View, settle: bool) -> Candidate | None:
+        """Return the likeliest way to generate; one that is not certain only when it is time to settle."""
+        self._data = find_data(view)
+        if self._data is None or self._data.recognised is None:
+            return None
+        called = called_candidates(view, self._data, self.own)
+        certain = [one for one in called if one.certain]
+        here = [one for one in certain if one.steps_here] or certain
+        if here or not settle:
+            return here[0] if here else None
+        uncertain = [*guessed_candidates(view, self._data, self.own), *called]
+        here = [one for one in uncertain if one.steps_here] or uncertain
+        return here[0] if here else None
+
+    def _propose(self, view: View, best: Candidate | None) -> Proposal:
+        self.proposal = propose(self.script, view, self._data, best, self.own)
+        return self.proposal
 
     def _after(self, outcome: Outcome) -> Diagnosis:
         stopped = isinstance(outcome.error, Stop)
@@ -96,7 +113,7 @@ class Doctor:
         elif outcome.error is not None and not stopped:
             show(outcome.error, sys.stderr)
             lines.append(f"the script failed before D³ could be attached: {_described(outcome.error)}")
-        elif outcome.code:
+        elif outcome.code and not stopped:
             lines.append(f"the script ended with exit code {outcome.code} before D³ could be attached")
         if self._attempt is not None and fault is None:
             lines.append(self._attempt.not_attached())
@@ -109,10 +126,8 @@ class Doctor:
         view = self.survey.last
         if view is None:
             return ["no optimizer of torch made a step in this process: there was nothing to see"]
-        data = find_data(view)
-        candidates = find_candidates(view, data)
-        self.proposal = propose(self.script, view, data, candidates[0] if candidates else None, self.own)
-        calls = [f"  {line}" for line in calls_in_words(view, data)]
+        self._propose(view, self._best(view, settle=True))
+        calls = [f"  {line}" for line in calls_in_words(view, self._data)]
         return [*view.inventory().lines(), "Calls seen:", *(calls or ["  none"])]
 
 

@@ -46,8 +46,13 @@ class Inventory:
         lines = [f"At {self.place} there are:"]
         for title, rows in (("networks", self.networks), ("optimizers", self.optimizers), ("data", self.loaders)):
             width = max((len(name) for name, _ in rows), default=0)
-            lines += [f"  {title + ':':12}{name:{width}}  {text}" for name, text in rows] or [f"  {title + ':':12}none"]
+            shown = [f"{name:{width}}  {text}" for name, text in rows] or ["none"]
+            lines += [f"  {'' if place else title + ':':12}{text}" for place, text in enumerate(shown)]
         return lines
+
+    def same(self, other: Inventory) -> bool:
+        """Say whether another place has the same networks and data."""
+        return (self.networks, self.loaders) == (other.networks, other.loaders)
 
 
 def objects_in(scope: Scope) -> Iterator[tuple[str, Any]]:
@@ -68,7 +73,11 @@ def _attributes(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}[{index}]", one) for index, one in enumerate(value[:50]))
     elif isinstance(value, nn.Module) or not (callable(value) or isinstance(value, Optimizer)):
         held = {**getattr(value, "__dict__", {}), **getattr(value, "_modules", {})}
-        yield from ((f"{name}.{key}", one) for key, one in held.items() if key.isidentifier() and key[0] != "_")
+        for key, one in held.items():
+            # A layer of a network is no network of the script's.
+            layer = isinstance(value, nn.Module) and type(one).__module__.startswith("torch.")
+            if key.isidentifier() and key[0] != "_" and not layer:
+                yield f"{name}.{key}", one
 
 
 def _matters(value: Any) -> bool:

@@ -54,7 +54,9 @@ def run(options: RunOptions) -> int:
         print(f"d3wrap: {text}", file=errors, flush=True)
 
     own = OwnCode(options.script)
-    with options.shims(), as_main(options.script, options.arguments) as module:
+    with options.shims() as active, as_main(options.script, options.arguments) as module:
+        if active:
+            tell(f"shims: {', '.join(active)}")
         session = Session(
             options.plan,
             own,

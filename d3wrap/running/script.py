@@ -57,6 +57,10 @@ def as_main(path: Path, arguments: Sequence[str]) -> Iterator[ModuleType]:
     module.__file__ = absolute
     module.__builtins__ = builtins  # type: ignore[attr-defined]
     module.__spec__ = None
+    if sys.version_info < (3, 14):
+        module.__annotations__ = {}
+    if sys.version_info < (3, 15):
+        module.__cached__ = None  # type: ignore[attr-defined]
     module.__loader__ = importlib.machinery.SourceFileLoader("__main__", absolute)
     names = ("argv", "path", "stdin", "stdout", "stderr", "excepthook")
     before = {name: getattr(sys, name) for name in names}

@@ -117,7 +117,8 @@ class Session:
         for missing in self._missing:
             reason = missing.reason or f"no such name{near_names(missing.name.root, known)}"
             lines.append(f"  {missing.name.text}   ({missing.name.where}): {reason}")
-        for inventory in seen:
-            lines += ["", *inventory.lines()]
+        for place, inventory in enumerate(seen):
+            if not any(inventory.same(one) for one in seen[:place]):
+                lines += ["", *inventory.lines()]
         lines += ["", "Names are looked up where an optimizer steps; `d3wrap doctor script.py …` proposes a d3.yaml."]
         return "\n".join(lines)

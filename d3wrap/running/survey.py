@@ -73,12 +73,13 @@ class View:
 class Survey:
     """Hooks on all networks and optimizers of the process; use as a context manager.
 
-    ``enough`` is asked at the first steps of each optimizer, and from ``seconds`` after the first step on told to be
-    content: it gets a view and whether time is up.
+    ``enough(view, settle, late)`` is called at the first :data:`LOOKS` steps of each optimizer, and at every step once
+    ``seconds`` have passed since the first. ``settle`` is true at the last of an optimizer's looks, ``late`` when time
+    is up.
     """
 
     def __init__(
-        self, own: OwnCode, main: Mapping[str, Any], enough: Callable[[View, bool], None], seconds: float
+        self, own: OwnCode, main: Mapping[str, Any], enough: Callable[[View, bool, bool], None], seconds: float
     ) -> None:
         self.own, self.main, self.enough, self.seconds = own, main, enough, seconds
         self.active = True
@@ -117,7 +118,7 @@ class Survey:
             frame = sys._getframe(1)
             scope = scope_of(frame, self.own, self.main)
             self.last = View(optimizer, scope, self.own.place(frame), self._calls)
-            self.enough(self.last, late)
+            self.enough(self.last, count >= LOOKS, late)
 
 
 def _cut(value: Any) -> Any:
