@@ -4,14 +4,13 @@ import argparse
 import math
 import random
 
+import d3wrap
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import torch.optim as optim
 import util
-
-import d3wrap
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--dataroot", default=util.DIGITS, help="an .npz file of features, labels, semantics and rows")

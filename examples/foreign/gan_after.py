@@ -3,14 +3,13 @@
 import argparse
 import random
 
+import d3wrap
 import torch
 import torch.autograd as autograd
 import torch.nn as nn
 import torch.optim as optim
 import util
 from torch.autograd import Variable
-
-import d3wrap
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--dataroot", default=util.DIGITS, help="an .npz file of features, labels, semantics and rows")

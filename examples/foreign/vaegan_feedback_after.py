@@ -4,6 +4,7 @@ import argparse
 import itertools
 import random
 
+import d3wrap
 import numpy as np
 import torch
 import torch.autograd as autograd
@@ -12,8 +13,6 @@ import torch.nn.functional as F
 import torch.optim as optim
 import util
 from torch.autograd import Variable
-
-import d3wrap
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--dataroot", default=util.DIGITS, help="an .npz file of features, labels, semantics and rows")

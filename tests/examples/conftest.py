@@ -77,21 +77,39 @@ class Pair:
 
         return self._once("before", lambda: self.run(FOREIGN / f"{self.name}_before.py", look=look))
 
-    def after(self, kind: str, attach: Attach | None = None, look: Look | None = None, **settings: Any) -> Ran:
+    def after(
+        self, kind: str, attach: Attach | None = None, look: Look | None = None, measure: bool = False, **settings: Any
+    ) -> Ran:
         """Run the script with the three lines and ``settings`` in the second of them, once for all tests of a kind.
 
-        ``attach(real, *args, **kwargs)`` stands in for ``d3wrap.attach``; ``look(ran)`` is called where the script
-        saves its networks, last of all.
+        Without ``measure`` the third line costs nothing. ``attach(real, *args, **kwargs)`` stands in for
+        ``d3wrap.attach``; ``look(ran)`` is called where the script saves its networks, last of all.
         """
 
         def attached(real: Attach, ran: Ran, /, *args: Any, **kwargs: Any) -> Any:
             kwargs |= {"report": False, **QUICK, **settings}
             ran.optimizer, ran.attach_again = kwargs["optimizer"], lambda: real(*args, **kwargs)
             ran.handle = attach(real, *args, **kwargs) if attach else real(*args, **kwargs)
-            ran.handle.evaluate = lambda: "not measured"
+            if not measure:
+                ran.handle.evaluate = lambda: "not measured"
             return ran.handle
 
         return self._once(kind, lambda: self.run(FOREIGN / f"{self.name}_after.py", attached, look))
+
+    def enhanced(self) -> Ran:
+        """Train with D³, and at the end look at the script's objects before, while and after it is detached."""
+
+        def look(ran: Ran) -> None:
+            ran.found["attached"] = self.anatomy(ran)
+            ran.handle.detach()
+            ran.found["detached"] = self.anatomy(ran)
+            ran.found["bits"] = [self.bits(ran)]
+            with ran.attach_again():
+                ran.found["bits"].append(self.bits(ran))
+            ran.found["bits"].append(self.bits(ran))
+            ran.found["detached again"] = self.anatomy(ran)
+
+        return self.after("enhanced", look=look, measure=True)
 
     def _once(self, kind: str, make: Callable[[], Ran]) -> Ran:
         key = f"{self.name} {kind}"
@@ -221,6 +239,11 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return bool(a == b)
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Path:
+    return FOREIGN
 
 
 @pytest.fixture(scope="session")

@@ -21,22 +21,6 @@ def detached(real, /, *args, **kwargs):
     return handle
 
 
-def enhanced(pair):
-    """Train with D³, and at the end look at the script's objects before, while and after it is detached."""
-
-    def look(ran):
-        ran.found["attached"] = pair.anatomy(ran)
-        ran.handle.detach()
-        ran.found["detached"] = pair.anatomy(ran)
-        ran.found["bits"] = [pair.bits(ran)]
-        with ran.attach_again():
-            ran.found["bits"].append(pair.bits(ran))
-        ran.found["bits"].append(pair.bits(ran))
-        ran.found["detached again"] = pair.anatomy(ran)
-
-    return pair.after("enhanced", look=look)
-
-
 def assert_equal_to_the_last_bit(pair, after):
     before = pair.before()
     assert len(before.losses) == STEPS
@@ -68,7 +52,7 @@ def test_attached_and_detached_before_it_trains_the_script_is_the_plain_one(pair
 
 
 def test_with_d3_the_script_learns_something_else(pair):
-    before, after = pair.before(), enhanced(pair)
+    before, after = pair.before(), pair.enhanced()
     assert after.handle.report.reached > 0
     assert after.losses[0] == before.losses[0]  # of before the first step with D³
     assert all(a != b for a, b in zip(after.losses[1:], before.losses[1:], strict=True))
@@ -76,31 +60,31 @@ def test_with_d3_the_script_learns_something_else(pair):
 
 
 def test_d3_takes_one_step_with_each_step_of_the_optimizer(pair):
-    after = enhanced(pair)
+    after = pair.enhanced()
     assert after.handle.steps == after.steps[after.optimizer] == STEPS
 
 
 def test_the_gradients_that_the_script_finds_after_a_step_are_its_own(pair):
-    before, after = pair.before(), enhanced(pair)
+    before, after = pair.before(), pair.enhanced()
     shapes = tuple(p.shape for group in after.optimizer.param_groups for p in group["params"])
     assert pair.same(after.first_gradients[shapes], before.first_gradients[shapes])
     assert not pair.same(after.first_parameters[shapes], before.first_parameters[shapes])
 
 
 def test_once_detached_everything_is_built_as_in_the_plain_script(pair):
-    found = enhanced(pair).found
+    found = pair.enhanced().found
     assert found["detached"] == pair.before().found["anatomy"]
 
 
 def test_the_networks_are_not_built_otherwise_while_d3_is_attached(pair):
-    found = enhanced(pair).found
+    found = pair.enhanced().found
     assert found["detached"]["networks"]
     assert found["attached"]["networks"] == found["detached"]["networks"]
     assert found["attached"]["optimizers"] != found["detached"]["optimizers"]
 
 
 def test_attached_and_detached_amid_training_every_bit_stays(pair):
-    found = enhanced(pair).found
+    found = pair.enhanced().found
     first, attached, again = found["bits"]
     assert pair.same(attached, first)
     assert pair.same(again, first)
