@@ -104,7 +104,8 @@ BROKEN = {
         "places_and_tables",
         both(without("unseenclasses", "train_att", "test_att"),
              put(seenclasses=torch.arange(5, 13), attribute=torch.rand(15, 5),
-                 test_unseen_label=torch.tensor([0, 1, 2, 3] * 10), attribute_seen=lambda d: d.attribute[d.seenclasses])),
+                 test_unseen_label=torch.tensor([0, 1, 2, 3] * 10),
+                 attribute_seen=lambda d: d.attribute[d.seenclasses])),
         "labels of test_unseen are 0 … 3; .* may be places among the unseen classes or class ids",
     ),
     "a class listed twice": (
