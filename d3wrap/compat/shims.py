@@ -14,6 +14,7 @@ from d3wrap.compat import (
     numpy_names,
     numpy_scalars,
     scalar_gradient,
+    scipy_names,
     torch_names,
     volatile,
     yaml_load,
@@ -33,6 +34,7 @@ SHIMS: Mapping[str, Shim] = MappingProxyType(
             torch_names,
             numpy_names,
             numpy_scalars,
+            scipy_names,
             freia,
             yaml_load,
         )

@@ -17,6 +17,7 @@ from d3wrap.compat.numpy_names import old_names
 from d3wrap.compat.numpy_scalars import FINDERS
 from d3wrap.compat.scanning.finding import Hit
 from d3wrap.compat.scanning.source import Source
+from d3wrap.compat.scipy_names import OLD_NAMES
 
 KNOWN = ("collections", "inspect", "itertools", "math", "numpy", "scipy", "string", "time", "torch")
 """Libraries whose names are looked up where they are installed."""
@@ -62,6 +63,8 @@ def described(gone: str) -> tuple[str, str | None, str]:
     library, _, name = gone.partition(".")
     if gone in {"numpy.in1d", *(f"numpy.{old}" for old in old_names())}:
         return f"np.{name}", "numpy-names", "--compat numpy-names"
+    if any(gone == f"{module}.{old}" for module, names in OLD_NAMES.items() for old in names):
+        return gone, "scipy-names", "--compat scipy-names"
     if gone.startswith("torch._six"):
         return "torch._six", "torch-names", "--compat torch-names"
     version = getattr(importlib.import_module(library), "__version__", None)

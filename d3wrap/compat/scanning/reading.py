@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from d3wrap.compat.scanning import cuda_rules, import_rules, name_rules, path_rules, torch_rules
+from d3wrap.compat.scanning import cuda_rules, import_rules, loader_rules, name_rules, path_rules, torch_rules
 from d3wrap.compat.scanning.finding import Finding, Hit, grouped
 from d3wrap.compat.scanning.source import Source
 from d3wrap.errors import ConfigError
@@ -33,6 +33,7 @@ def scan(script: Path | str) -> list[Finding]:
     folder = script.parent
     sources, findings = read_all(script, folder)
     share_stars(sources, folder)
+    share_classes(sources, folder)
     quiet = path_rules.makes_folders(sources.values())
     for path, source in sources.items():
         findings[path] = grouped(path, hits(source, folder, quiet=quiet))
@@ -42,7 +43,8 @@ def scan(script: Path | str) -> list[Finding]:
 def hits(source: Source, folder: Path, *, quiet: bool) -> Iterator[Hit]:
     """Yield what every rule finds in a file; with ``quiet``, nothing of folders."""
     yield from import_rules.imports(source, folder)
-    for rule in (cuda_rules.cuda, *torch_rules.RULES, *name_rules.RULES, path_rules.elsewhere, path_rules.started):
+    rules = (*torch_rules.RULES, *loader_rules.RULES, *name_rules.RULES, path_rules.elsewhere, path_rules.started)
+    for rule in (cuda_rules.cuda, *rules):
         yield from rule(source)
     if not quiet:
         yield from path_rules.folders(source, folder)
@@ -99,3 +101,19 @@ def share_stars(sources: dict[Path, Source], folder: Path) -> None:
             for path in import_rules.starred(source, folder):
                 if path in sources:
                     source.aliases = sources[path].aliases | source.aliases
+
+
+def share_classes(sources: dict[Path, Source], folder: Path) -> None:
+    """Let each file know the classes of all, by the dotted names they are imported by, and its own by their names."""
+    everywhere = {
+        f"{'.'.join(path.relative_to(folder).with_suffix('').parts)}.{name}": kind
+        for path, source in sources.items()
+        for name, kind in classes(source).items()
+    }
+    for source in sources.values():
+        source.classes = everywhere | classes(source)
+
+
+def classes(source: Source) -> dict[str, ast.ClassDef]:
+    """Return the classes a file defines."""
+    return {node.name: node for node in source.nodes if isinstance(node, ast.ClassDef)}

@@ -12,7 +12,8 @@ class Source:
     """A parsed file.
 
     ``aliases`` gives for each imported name what it stands for, e.g. ``np`` for ``numpy``; names that come by
-    ``from utils import *`` are added by whoever reads that file too.
+    ``from utils import *`` are added by whoever reads that file too. ``classes`` holds the classes of all files, by
+    dotted name.
     """
 
     def __init__(self, path: Path, tree: ast.Module) -> None:
@@ -20,6 +21,7 @@ class Source:
         self.tree = tree
         self.nodes = list(ast.walk(tree))
         self.aliases = dict(imported(self.nodes))
+        self.classes: dict[str, ast.ClassDef] = {}
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:

@@ -99,17 +99,6 @@ def is_comparison(source: Source, node: ast.expr) -> bool:
     )
 
 
-def loader(source: Source) -> Iterator[Hit]:
-    """Yield ``iterator.next()`` of what ``iter`` gave."""
-    for call, _ in source.calls():
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "next" and not call.args:
-            values = [call.func.value, *source.assigned.get(ast.unparse(call.func.value), [])]
-            if any(isinstance(value, ast.Call) and source.dotted(value.func) == "iter" for value in values):
-                yield Hit(
-                    call.lineno, "iterator.next()", "loader", "for a DataLoader: --compat loader; or next(iterator)"
-                )
-
-
 def schedulers(source: Source) -> Iterator[Hit]:
     """Yield ``verbose=`` of learning rate schedulers."""
     for call, name in source.calls():
@@ -162,4 +151,4 @@ def refused(source: Source) -> Iterator[Hit]:
                 yield Hit(method.lineno, f"autograd function {node.name} of the old kind", None, remedy)
 
 
-RULES = (volatile, item, scalar_gradient, masks, loader, schedulers, freia, yaml_load, stored, refused)
+RULES = (volatile, item, scalar_gradient, masks, schedulers, freia, yaml_load, stored, refused)

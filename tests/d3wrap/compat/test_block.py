@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import warnings
 
@@ -16,6 +17,7 @@ from torch.utils.data import dataloader
 from d3wrap.compat import SHIMS, Shim, compatible
 from d3wrap.compat import freia as freia_module
 from d3wrap.compat.patches import Patches
+from d3wrap.compat.scipy_names import OLD_NAMES
 from d3wrap.errors import ConfigError, D3WrapWarning
 
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="maps CUDA only where there is none")
@@ -24,6 +26,7 @@ no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="maps CUDA only w
 def owners() -> list:
     """Everything a shim sets attributes of."""
     listed = [torch, torch.Tensor, torch.cuda, torch.autograd, torch.autograd.variable, torch.UntypedStorage, np, yaml]
+    listed += [importlib.import_module(name) for name in OLD_NAMES]
     listed += [nn.Module, dataloader._BaseDataLoaderIter, torch.utils.data.RandomSampler]
     listed += [kind for kind in vars(lr_scheduler).values() if isinstance(kind, type)]
     try:
@@ -165,6 +168,17 @@ def test_what_a_script_set_or_deleted_itself_is_undone_too():
         setattr(np, "int", float)  # noqa: B010  what scripts write who met the removal before
         delattr(np, "float")
         del torch.Tensor.__getitem__
+
+
+def test_where_cuda_is_its_shim_is_left_out_unless_a_device_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    before = held()
+    with compatible(["cuda", "item"]) as applied:
+        assert applied == ("item",)
+        assert torch.zeros is before[0, "zeros"]
+    with compatible(["cuda"], device="cpu") as applied:
+        assert applied == ("cuda",)
+        assert torch.zeros(1, device="cuda").device.type == "cpu"
 
 
 @no_cuda

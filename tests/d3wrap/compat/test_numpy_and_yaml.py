@@ -153,6 +153,22 @@ def test_other_arrays_are_numpys(scalars):
     assert type(np.array([1]) + 1) is np.ndarray
 
 
+# --- scipy-names ------------------------------------------------------------------------------------------
+
+
+def test_integrals_under_their_old_names():
+    with compatible(["scipy-names"]):
+        from scipy import integrate
+        from scipy.misc import comb, factorial, logsumexp
+
+        assert integrate.trapz([1, 2, 3], [0, 1, 3]) == 1.5 + 5
+        assert integrate.cumtrapz([1, 2, 3]).tolist() == [1.5, 4.0]
+        assert integrate.simps([0, 1, 4], [0, 1, 2]) == integrate.simps([0, 1, 4], dx=1) == pytest.approx(8 / 3)
+        assert (comb(4, 2), factorial(3)) == (6, 6)
+        assert logsumexp([0.0, 0.0]) == pytest.approx(math.log(2))
+    assert not hasattr(integrate, "simps")
+
+
 # --- yaml-load --------------------------------------------------------------------------------------------
 
 

@@ -61,6 +61,8 @@ OLD_CALLS = [
         "before February 2021",
     ),
     ("import yaml\nc = yaml.load(open('c.yaml'))", "yaml-load", "without a loader"),
+    ("from scipy import integrate\na = integrate.trapz(s, u)", "scipy-names", "scipy.integrate.trapz"),
+    ("from scipy.misc import logsumexp", "scipy-names", "scipy.misc.logsumexp"),
     ("x = x.cuda()", "cuda", "whether there is any"),
     ("x = torch.cuda.FloatTensor(3)", "cuda", "whether there is any"),
     ("torch.cuda.set_device(0)", "cuda", "whether there is any"),
@@ -249,6 +251,32 @@ def test_no_such_script_is_refused(tmp_path):
         scan(tmp_path)
     with pytest.raises(ConfigError, match=r"nothing\.py is no file"):
         scan(str(tmp_path / "nothing.py"))
+
+
+LOADER = (
+    "from torch.utils import data\nfrom own.files import Data as D\nrows = D()\nx = data.DataLoader(rows, shuffle={})\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shuffle", "shims"),
+    [
+        ("class Data(object):\n    def __getitem__(self, i): return i\n", "True", ["loader"]),
+        ("class Data:\n    pass\n", "True", ["loader"]),
+        ("class Data:\n    pass\n", "False", []),
+        ("class Data:\n    def __len__(self): return 3\n", "True", []),
+        ("class Data(Base):\n    pass\n", "True", []),
+        ("Data = 3\n", "True", []),
+    ],
+)
+def test_a_loader_of_what_has_no_length_is_found(tmp_path, text, shuffle, shims):
+    script = write(tmp_path, train=LOADER.format(shuffle), own__files=text)
+    assert [finding.shim for finding in scan(script)] == shims
+
+
+def test_a_class_of_the_same_file_is_known(tmp_path):
+    text = "class Data:\n    pass\nx = torch.utils.data.DataLoader(Data(), shuffle=True)"
+    assert [finding.shim for finding in found(tmp_path, text)] == ["loader"]
 
 
 # --- imports ----------------------------------------------------------------------------------------------
