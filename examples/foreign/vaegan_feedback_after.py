@@ -19,7 +19,7 @@ parser.add_argument("--dataroot", default=util.DIGITS, help="an .npz file of fea
 parser.add_argument("--batch_size", type=int, default=64)
 parser.add_argument("--resSize", type=int, default=64, help="size of visual features")
 parser.add_argument("--attSize", type=int, default=16, help="size of semantic features")
-parser.add_argument("--latent_size", type=int, default=16)
+parser.add_argument("--nz", type=int, default=16, help="size of the latent z vector")
 parser.add_argument("--ngh", type=int, default=256, help="size of the hidden units")
 parser.add_argument("--nepoch", type=int, default=30)
 parser.add_argument("--feedback_from", type=int, default=15, help="epoch from which the second pass is trained")
@@ -57,8 +57,8 @@ class Encoder(nn.Module):
     def __init__(self, opt):
         super().__init__()
         self.fc1 = nn.Linear(opt.resSize + opt.attSize, opt.ngh)
-        self.linear_means = nn.Linear(opt.ngh, opt.latent_size)
-        self.linear_log_var = nn.Linear(opt.ngh, opt.latent_size)
+        self.linear_means = nn.Linear(opt.ngh, opt.nz)
+        self.linear_log_var = nn.Linear(opt.ngh, opt.nz)
 
     def forward(self, x, c):
         h = F.leaky_relu(self.fc1(torch.cat((x, c), dim=-1)), 0.2)
@@ -68,7 +68,7 @@ class Encoder(nn.Module):
 class Generator(nn.Module):
     def __init__(self, opt):
         super().__init__()
-        self.fc1 = nn.Linear(opt.latent_size + opt.attSize, opt.ngh)
+        self.fc1 = nn.Linear(opt.nz + opt.attSize, opt.ngh)
         self.fc3 = nn.Linear(opt.ngh, opt.resSize)
         self.lrelu = nn.LeakyReLU(0.2, True)
         self.sigmoid = nn.Sigmoid()
@@ -126,7 +126,7 @@ print(netE, netG, netD, netF, netDec, sep="\n")
 
 input_res = torch.FloatTensor(opt.batch_size, opt.resSize)
 input_att = torch.FloatTensor(opt.batch_size, opt.attSize)
-noise = torch.FloatTensor(opt.batch_size, opt.latent_size)
+noise = torch.FloatTensor(opt.batch_size, opt.nz)
 one = torch.tensor(1.0)
 mone = one * -1
 
@@ -134,7 +134,7 @@ optimizerG = optim.Adam(itertools.chain(netE.parameters(), netG.parameters()), l
 optimizerD = optim.Adam(netD.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999))
 optimizerF = optim.Adam(netF.parameters(), lr=opt.feed_lr, betas=(opt.beta1, 0.999))
 optimizerDec = optim.Adam(netDec.parameters(), lr=opt.dec_lr, betas=(opt.beta1, 0.999))
-d3 = d3wrap.attach(lambda a: feedback_pass(torch.randn(len(a), 16), a, opt.a2), data, optimizer=optimizerG)
+d3 = d3wrap.attach(lambda a: feedback_pass(torch.randn(len(a), opt.nz), a, opt.a2), data, optimizer=optimizerG)
 
 
 def loss_fn(recon_x, x, mean, log_var):
@@ -174,7 +174,7 @@ def calc_gradient_penalty(netD, real_data, fake_data, input_att):
 def generate_syn_feature(classes, attribute, num):
     syn_feature = torch.FloatTensor(classes.size(0) * num, opt.resSize)
     syn_label = torch.LongTensor(classes.size(0) * num)
-    syn_noise = torch.FloatTensor(num, opt.latent_size)
+    syn_noise = torch.FloatTensor(num, opt.nz)
     for i in range(classes.size(0)):
         syn_att = attribute[classes[i]].repeat(num, 1)
         syn_noise.normal_(0, 1)

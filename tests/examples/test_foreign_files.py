@@ -42,6 +42,14 @@ def test_three_lines_are_added_and_none_is_changed(pair, foreign):
     assert changed[2].strip("+ ") == "print(d3.evaluate())"
 
 
+def test_readme_has_a_row_for_each_pair_and_shows_the_lines_of_the_first(pair, foreign):
+    readme = (foreign.parent / "README.md").read_text()
+    assert f"\n| `{pair.name}` |" in readme
+    added = [line for line in readme.splitlines() if line.startswith("+ ")]
+    before, after = ((foreign / f"gan_{which}.py").read_text().splitlines() for which in ("before", "after"))
+    assert added == [line for line in difflib.ndiff(before, after) if line[0] == "+"]
+
+
 def test_the_digits_are_those_of_the_package(foreign):
     with np.load(foreign / "digits.npz", allow_pickle=False) as file:
         stored = {name: torch.from_numpy(file[name].astype(float)) for name in file.files if name != "class_names"}
