@@ -130,4 +130,4 @@ def shims_of(names: str | None) -> tuple[tuple[str, ...], Callable[[], AbstractC
     for name in chosen:
         if name not in SHIMS:
             raise ConfigError(f"--compat: no shim is called {name!r}{did_you_mean(name, SHIMS)}")
-    return chosen, functools.partial(compatible, chosen)
+    return chosen, functools.partial(compatible, None if names == ALL else chosen)

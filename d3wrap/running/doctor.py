@@ -119,6 +119,9 @@ class Doctor:
             lines.append(self._attempt.not_attached())
         elif self._attempt is None:
             lines += self._seen()
+        failed = bool(outcome.code) and not stopped and fault is None
+        if failed and self.proposal is not None and not self.proposal.complete:
+            self.proposal = None  # the script did not come far enough to say what to fill in
         return Diagnosis(lines, False, self.proposal)
 
     def _seen(self) -> list[str]:

@@ -145,7 +145,7 @@ def test_the_doctor_proposes_a_configuration_to_copy(typed):
     assert result.exit_code == 0
     text = result.stdout.partition("Proposed d3.yaml")[2]
     assert "generator: netG\noptimizer: optimizerG\ndata: data\n" in text
-    assert "d3wrap run --plugin-config d3.yaml module.py" in text
+    assert "Save it as d3.yaml, and type: d3wrap run --plugin-config d3.yaml module.py" in text
 
 
 def test_recipes_are_listed_and_shown(typed):
