@@ -24,6 +24,10 @@ class ShapeError(D3WrapError):
     """A network's input or output does not have the size it must have."""
 
 
+class ProtocolError(D3WrapError):
+    """Test data were asked for before everything was chosen, or a second time."""
+
+
 class TrainingError(D3WrapError):
     """Training cannot go on, e.g. a loss is no longer finite."""
 
