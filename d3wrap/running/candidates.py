@@ -41,7 +41,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to generate: the network ``name``, called as the script calls it, or the line ``sample``.
+    """A way to generate: the network ``name``, called as the script calls it, or the lines ``sample``.
 
     ``about`` says in words what it is and how it was found; ``certain`` is false where a person has to check it.
     ``output`` is the place of the features among several outputs; ``optimizer`` the name of the network's optimizer.
@@ -50,7 +50,7 @@ class Candidate:
     name: str
     about: str
     certain: bool
-    sample: str | None = None
+    sample: tuple[str, ...] = ()
     output: Output | None = None
     optimizer: str | None = None
     steps_here: bool = False
@@ -99,7 +99,7 @@ def called_candidates(view: View, data: Data, own: OwnCode) -> list[Candidate]:
                 name,
                 f"{describe_network(network)}; seen called as ({', '.join(one.text for one in arguments)})",
                 plain,
-                None if usable(arguments) else _line(name, arguments, dataset.semantic_dim),
+                () if usable(arguments) else (_line(name, arguments, dataset.semantic_dim),),
                 places[0],
                 optimizer,
                 here,

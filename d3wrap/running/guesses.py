@@ -46,11 +46,37 @@ def guessed_candidates(view: View, data: Data, own: OwnCode) -> Iterator[Candida
                 line = f"{name}.{method}({inputs})"
                 if next(tries) >= TRIES:
                     return
-                if _gives_features(line, view, dataset, own):
+                if _gives_features((line,), view, dataset, own):
                     optimizer, here = optimizer_of(view, network)
                     about = f"{describe_network(network)}; {method} was tried, and gives features"
-                    yield Candidate(name, about, False, line, None, optimizer, here)
+                    yield Candidate(name, about, False, (line,), None, optimizer, here)
                     break
+    yield from _through_latents(view, dataset, own)
+
+
+def _through_latents(view: View, dataset: GZSLDataset, own: OwnCode) -> Iterator[Candidate]:
+    """Yield chains of an encoder from semantics to mean and log variance, and a decoder from there to features."""
+    named = list(view.named(nn.Module))
+    for encoder_name, encoder in named:
+        width = _latent_width(view, encoder, dataset)
+        for name, network in named if width else ():
+            calls = [seen for seen in view.calls.get(network, ()) if list(seen.outputs) == [None]]
+            if any(len(seen.args) == 1 and tuple(getattr(seen.args[0], "shape", ()))[1:] == (width,) for seen in calls):
+                lines = (f"mu, logvar = {encoder_name}(semantics)", f"{name}(mu + noise({width}) * exp(logvar / 2))")
+                if _gives_features(lines, view, dataset, own):
+                    optimizer, here = optimizer_of(view, network)
+                    about = f"{describe_network(network)}; tried with what {encoder_name} makes of semantics"
+                    yield Candidate(name, about, False, lines, None, optimizer, here)
+
+
+def _latent_width(view: View, network: nn.Module, dataset: GZSLDataset) -> int | None:
+    """Return the width w of a network that was given semantics alone and gave two tensors ``[n, w]``."""
+    for seen in view.calls.get(network, ()):
+        shapes = list(seen.outputs.values())
+        roles = [one.role for one in arguments_of(seen.args, seen.kwargs, dataset.semantics)]
+        if roles == ["semantics"] and len(shapes) == 2 and shapes[0] == shapes[1] and len(shapes[0]) == 2:
+            return shapes[0][1]
+    return None
 
 
 def _methods(network: nn.Module, own: OwnCode) -> Iterator[tuple[str, list[str]]]:
@@ -82,8 +108,8 @@ def _embeddings(view: View, dataset: GZSLDataset) -> Iterator[str]:
                 yield name
 
 
-def _gives_features(line: str, view: View, dataset: GZSLDataset, own: OwnCode) -> bool:
-    lines = parse_lines(line, lambda *_: "a guess", SAMPLE_INPUTS)
+def _gives_features(texts: tuple[str, ...], view: View, dataset: GZSLDataset, own: OwnCode) -> bool:
+    lines = parse_lines(list(texts), lambda *_: "a guess", SAMPLE_INPUTS)
     roots, missing = view.scope.resolve(lines.names)
     if missing:
         return False

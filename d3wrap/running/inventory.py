@@ -56,10 +56,12 @@ class Inventory:
 
 
 def objects_in(scope: Scope) -> Iterator[tuple[str, Any]]:
-    """Yield networks, optimizers and data in a scope by name, also those one level down in the script's objects."""
+    """Yield networks, optimizers and data in a scope by name, also those that the script's objects hold."""
     seen: set[int] = set()
     for name, value in scope.items():
-        for text, one in ((name, value), *_attributes(name, value)):
+        held = list(_attributes(name, value))
+        inside = [pair for text, one in held if isinstance(one, dict | list) for pair in _attributes(text, one)]
+        for text, one in ((name, value), *held, *inside):
             if _matters(one) and id(one) not in seen:
                 seen.add(id(one))
                 yield text, one
@@ -75,9 +77,13 @@ def _attributes(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         held = {**getattr(value, "__dict__", {}), **getattr(value, "_modules", {})}
         for key, one in held.items():
             # A layer of a network is no network of the script's.
-            layer = isinstance(value, nn.Module) and type(one).__module__.startswith("torch.")
+            layer = isinstance(value, nn.Module) and isinstance(one, nn.Module) and _is_torchs(one)
             if key.isidentifier() and key[0] != "_" and not layer:
                 yield f"{name}.{key}", one
+
+
+def _is_torchs(network: nn.Module) -> bool:
+    return type(network).__module__.startswith("torch.")
 
 
 def _matters(value: Any) -> bool:

@@ -43,10 +43,10 @@ def _generator(candidate: Candidate) -> Iterator[str]:
     yield f"# {candidate.about}"
     if not candidate.certain:
         yield "# CHECK this against the script: it could not be known for certain"
-    if candidate.sample is None:
-        yield f"generator: {candidate.name}"
+    if candidate.sample:
+        yield from ("sample:", *(f'  - "{line}"' for line in candidate.sample))
     else:
-        yield from ("sample:", f'  - "{candidate.sample}"')
+        yield f"generator: {candidate.name}"
     if candidate.output not in (None, 0):
         yield f"output: {candidate.output}"
 

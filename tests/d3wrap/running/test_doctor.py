@@ -190,6 +190,32 @@ def test_a_flow_is_proposed_with_the_embedding_of_its_semantics(repository):
     assert 'sample:\n  - "netG.reverse_sample(noise(5), sm(semantics))"' in proposed(diagnosis)
 
 
+ALIGNED = """
+
+class Encoder(torch.nn.Linear):
+    def forward(self, x):
+        both = super().forward(x)
+        return both[:, :2], both[:, 2:]
+
+
+class Decoder(torch.nn.Linear):
+    pass
+"""
+
+
+def test_a_decoder_of_latents_is_proposed_with_the_encoder_of_semantics(repository):
+    """Networks in a plain dict, whose parameters torch does not see from outside."""
+    parts = "{'a': util.Encoder(3, 4), 'x': util.Decoder(2, 5)}"
+    rewrite(ALIGNED, "nets['x'](nets['a'](att)[0])", f"nets = {parts}")
+    edit("module.py", "optim.Adam(netG.parameters()", "optim.Adam([*nets['a'].parameters(), *nets['x'].parameters()]")
+    diagnosis = examine("module.py")
+    assert diagnosis.attachable, diagnosis.lines
+    assert proposed(diagnosis).startswith(
+        "sample:\n  - \"mu, logvar = nets['a'](semantics)\"\n  - \"nets['x'](mu + noise(2) * exp(logvar / 2))\"\n"
+        "optimizer: optimizerG"
+    )
+
+
 def test_a_layer_is_proposed_last_and_to_be_checked(repository):
     rewrite(PLAIN_DECODER, "netG(feature, att)")
     diagnosis = examine("module.py")

@@ -1,5 +1,6 @@
 """Names are found where a script calls its optimizer, and outwards from there."""
 
+import re
 import sys
 import types
 from pathlib import Path
@@ -208,18 +209,19 @@ class Loader:
         self.train_feature = self.attribute = self.seenclasses = 1
 
 
-def test_an_inventory_names_networks_optimizers_and_data_also_one_level_down():
+def test_an_inventory_names_networks_optimizers_and_data_also_those_inside_objects():
     net = nn.Linear(2, 3)
     holder = types.SimpleNamespace(netG=net, loader=Loader(), opts={"G": step(net)}, _private=nn.Linear(1, 1))
     here = scope(main={"self": holder, "opt": step(net), "number": 3, "nets": [nn.ReLU()]})
     text = "\n".join(Inventory.of(here, None, "train.py:3").lines())
     assert "At train.py:3 there are:" in text
     assert "self.netG  Linear, 9 parameters" in text
-    assert "opt  SGD of self.netG" in text
+    assert re.search(r"opt +SGD of self\.netG\n", text)
+    assert "self.opts['G']  SGD of self.netG" in text
     assert "self.loader  Loader" in text
     assert "nets[0]" in text
     assert "_private" not in text
-    assert [name for name, _ in objects_in(here)] == ["self.netG", "self.loader", "opt", "nets[0]"]
+    assert [name for name, _ in objects_in(here)] == ["self.netG", "self.loader", "self.opts['G']", "opt", "nets[0]"]
 
 
 def test_an_empty_place_has_none_of_each():
