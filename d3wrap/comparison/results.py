@@ -24,6 +24,7 @@ from d3wrap.comparison.checks import (
 from d3wrap.errors import DataError
 
 METRICS = ("T1", "U", "S", "H", "AUSUC", "AUROC")
+DIAGNOSTICS = ("ECE", "unseen_as_seen", "seen_as_unseen")
 CALIBRATED = ("U_gamma", "S_gamma", "H_gamma")
 
 
@@ -62,6 +63,9 @@ class RunResult:
     dtype: str = checked(TEXT)
     precision: Literal["exact", "tf32", "bf16"] = checked(one_of("exact", "tf32", "bf16"))
     versions: Mapping[str, str] = checked(mapping_of(str, TEXT))
+    ECE: float | None = checked(FRACTION.or_none(), None)
+    unseen_as_seen: float | None = checked(FRACTION.or_none(), None)
+    seen_as_unseen: float | None = checked(FRACTION.or_none(), None)
     gamma: float | None = checked(NUMBER.or_none(), None)
     U_gamma: float | None = checked(FRACTION.or_none(), None)
     S_gamma: float | None = checked(FRACTION.or_none(), None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from d3wrap.comparison.manifest import manifest, versions
-from d3wrap.comparison.results import METRICS, RunResult
+from d3wrap.comparison.results import DIAGNOSTICS, METRICS, RunResult
 from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.config import Override
 from d3wrap.data.dataset import GZSLDataset
@@ -148,7 +148,7 @@ def results(
             arm=arm,
             seed=seed,
             classifier=classifier,  # type: ignore[arg-type]
-            **{name: getattr(metrics, name) for name in METRICS},
+            **{name: getattr(metrics, name) for name in METRICS + DIAGNOSTICS},
             per_class=metrics.per_class,
             protocol="honest",
             test_used_for_selection=False,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from d3wrap.comparison.results import CALIBRATED, METRICS, RunResult
+from d3wrap.comparison.results import CALIBRATED, DIAGNOSTICS, METRICS, RunResult
 from d3wrap.comparison.statistics import PairedDifference, paired_difference, sample_std
 from d3wrap.errors import DataError
 
@@ -41,9 +41,9 @@ def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
 
 def _of_group(runs: Sequence[RunResult]) -> list[SummaryRow]:
     baseline, enhanced = _by_seed(runs, "baseline"), _by_seed(runs, "enhanced")
-    calibrated = all(run.gamma is not None for run in runs)
+    optional = [name for name in DIAGNOSTICS + CALIBRATED if all(getattr(run, name) is not None for run in runs)]
     rows = []
-    for metric in METRICS + (CALIBRATED if calibrated else ()):
+    for metric in (*METRICS, *optional):
         before = {seed: float(getattr(run, metric)) for seed, run in baseline.items()}
         after = {seed: float(getattr(run, metric)) for seed, run in enhanced.items()}
         try:

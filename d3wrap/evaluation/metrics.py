@@ -1,4 +1,4 @@
-"""The measures of generalized zero-shot recognition: U, S, H, T1, AUSUC and AUROC."""
+"""The measures of generalized zero-shot recognition: U, S, H, T1, AUSUC, AUROC, ECE and confusion of the groups."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from d3wrap.evaluation.curve import Curve, harmonic_mean, seen_unseen_curve
 from d3wrap.evaluation.rows import ScoredRows, check_classes, check_shapes, score_rows
+
+NUMBERS = ("U", "S", "H", "T1", "AUSUC", "AUROC", "ECE", "unseen_as_seen", "seen_as_unseen")
+BINS = 15
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,9 @@ class Metrics:
 
     U, S: mean per-class accuracy of unseen, seen rows when all classes compete; H: their harmonic mean; T1: mean
     per-class accuracy of unseen rows among unseen classes; AUSUC: area under ``curve``; AUROC: probability that a
-    seen row's margin exceeds an unseen row's, ties counted half. ``per_class`` holds the accuracies behind U and S.
+    seen row's margin exceeds an unseen row's, ties counted half; ECE: calibration error, |accuracy − confidence| over
+    15 bins of equal width, weighed by their rows (Guo et al., ICML 2017); ``unseen_as_seen``, ``seen_as_unseen``: mean
+    per-class share of rows whose highest score is of the other group. ``per_class``: the accuracies behind U and S.
     """
 
     U: float
@@ -28,6 +34,9 @@ class Metrics:
     T1: float
     AUSUC: float
     AUROC: float
+    ECE: float
+    unseen_as_seen: float
+    seen_as_unseen: float
     per_class: Mapping[int, float]
     untested: tuple[int, ...]
     """Classes without test rows, which no mean counts."""
@@ -36,7 +45,7 @@ class Metrics:
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON can hold them, without the curve; class ids become strings."""
         return {
-            **{name: getattr(self, name) for name in ("U", "S", "H", "T1", "AUSUC", "AUROC")},
+            **{name: getattr(self, name) for name in NUMBERS},
             "per_class": {str(c): accuracy for c, accuracy in self.per_class.items()},
             "untested": list(self.untested),
         }
@@ -63,8 +72,8 @@ def evaluate_scores(
     check_classes(seen, unseen, min(seen_scores.shape[-1], unseen_scores.shape[-1]))
     rows_seen = score_rows(seen_scores, seen_labels, seen, seen, unseen, "seen")
     rows_unseen = score_rows(unseen_scores, unseen_labels, unseen, seen, unseen, "unseen")
-    accuracy_seen = rows_seen.per_class(rows_seen.hits & (rows_seen.margins > 0))
-    accuracy_unseen = rows_unseen.per_class(rows_unseen.hits & (rows_unseen.margins < 0))
+    right_seen, right_unseen = rows_seen.hits & (rows_seen.margins > 0), rows_unseen.hits & (rows_unseen.margins < 0)
+    accuracy_seen, accuracy_unseen = rows_seen.per_class(right_seen), rows_unseen.per_class(right_unseen)
     curve = seen_unseen_curve(rows_seen, rows_unseen)
     u, s = _mean(accuracy_unseen), _mean(accuracy_seen)
     per_class = dict(sorted((accuracy_seen | accuracy_unseen).items()))
@@ -75,6 +84,11 @@ def evaluate_scores(
         T1=_mean(rows_unseen.per_class(rows_unseen.hits)),
         AUSUC=curve.area,
         AUROC=_auroc(rows_seen, rows_unseen),
+        ECE=_calibration_error(
+            np.concatenate([rows_seen.confidences, rows_unseen.confidences]), np.concatenate([right_seen, right_unseen])
+        ),
+        unseen_as_seen=_mean(rows_unseen.per_class(rows_unseen.margins > 0)),
+        seen_as_unseen=_mean(rows_seen.per_class(rows_seen.margins < 0)),
         per_class=per_class,
         untested=tuple(sorted({*seen.tolist(), *unseen.tolist()} - set(per_class))),
         curve=curve,
@@ -90,3 +104,9 @@ def _auroc(seen: ScoredRows, unseen: ScoredRows) -> float:
     below = np.searchsorted(ordered, seen.margins, side="left")
     not_above = np.searchsorted(ordered, seen.margins, side="right")
     return float((below + not_above).mean() / (2.0 * len(ordered)))
+
+
+def _calibration_error(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(bins, confidences - right, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(right))

@@ -14,15 +14,16 @@ from d3wrap.errors import DataError, ShapeError
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Test rows of one group, seen or unseen: labels ``[n]``, hits ``[n]`` bool, margins ``[n]`` float64.
+    """Test rows of one group, seen or unseen: labels ``[n]``, hits ``[n]`` bool, margins, confidences ``[n]`` float64.
 
     A hit is a row whose own class alone scores highest within its group; its margin is the best seen score
-    less the best unseen one.
+    less the best unseen one, its confidence the softmax probability of its highest score.
     """
 
     labels: NDArray[np.int64]
     hits: NDArray[np.bool_]
     margins: NDArray[np.float64]
+    confidences: NDArray[np.float64]
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -85,14 +86,15 @@ def score_rows(scores: Tensor, labels: Tensor, own: Tensor, seen: Tensor, unseen
     is_own = labels.to(device)[:, None] == own
     hits = (is_best == is_own).all(1)
     finite = scores.isfinite().all(1)
-    columns = [scores[:, seen].amax(1), scores[:, unseen].amax(1), hits, finite]
-    table = torch.stack([column.to(scores.dtype) for column in columns]).cpu().double().numpy()
+    confidence = scores[:, torch.cat([seen, unseen])].double().softmax(1).amax(1)
+    columns = [scores[:, seen].amax(1), scores[:, unseen].amax(1), hits, finite, confidence]
+    table = torch.stack([column.double() for column in columns]).cpu().numpy()
     _check_finite(table[3] == 1, name)
     classes = labels.cpu().long().numpy()
     strange = np.setdiff1d(classes, own.cpu().numpy())
     if len(strange):
         raise DataError(f"labels of the {name} rows hold {strange[:5].tolist()}, which are not {name} classes")
-    return ScoredRows(classes, table[2] == 1, table[0] - table[1])
+    return ScoredRows(classes, table[2] == 1, table[0] - table[1], table[4])
 
 
 def _check_finite(finite: NDArray[np.bool_], name: str) -> None:

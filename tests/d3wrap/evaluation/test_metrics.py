@@ -13,7 +13,7 @@ from d3wrap.errors import DataError, ShapeError
 from d3wrap.evaluation.curve import harmonic_mean
 from d3wrap.evaluation.metrics import Metrics, evaluate_scores
 
-NUMBERS = ("U", "S", "H", "T1", "AUSUC", "AUROC")
+NUMBERS = ("U", "S", "H", "T1", "AUSUC", "AUROC", "ECE", "unseen_as_seen", "seen_as_unseen")
 
 
 def accuracy(rows, labels, classes, allowed, shift):
@@ -34,6 +34,25 @@ def accuracy(rows, labels, classes, allowed, shift):
 
 def margins(rows, seen, unseen):
     return [max(row[c] for c in seen) - max(row[c] for c in unseen) for row in rows]
+
+
+def confusion(rows, labels, other, own):
+    """Mean per-class share of rows whose best score is of the other group, by loops."""
+    shares = {}
+    for row, label in zip(rows, labels, strict=True):
+        shares.setdefault(label, []).append(max(row[c] for c in other) > max(row[c] for c in own))
+    return math.fsum(sum(found) / len(found) for found in shares.values()) / len(shares)
+
+
+def calibration_error(rows, every):
+    """|accuracy − confidence| in bins of 1/15, by loops; a tie for the highest score is wrong."""
+    bins = {}
+    for row, label in rows:
+        top = max(row[c] for c in every)
+        confidence = 1 / math.fsum(math.exp(row[c] - top) for c in every)
+        right = all(row[label] > row[c] for c in every if c != label)
+        bins.setdefault(min(int(confidence * 15), 14), []).append(right - confidence)
+    return sum(abs(math.fsum(found)) for found in bins.values()) / len(rows)
 
 
 def oracle(case):
@@ -59,6 +78,9 @@ def oracle(case):
         "T1": accuracy(urows, ulabels, unseen, unseen, {}),
         "AUSUC": area,
         "AUROC": wins / (len(srows) * len(urows)),
+        "ECE": calibration_error([*zip(srows, slabels, strict=True), *zip(urows, ulabels, strict=True)], every),
+        "unseen_as_seen": confusion(urows, ulabels, seen, unseen),
+        "seen_as_unseen": confusion(srows, slabels, unseen, seen),
         "points": list(zip(gammas, points, strict=True)),
     }
 
@@ -193,8 +215,9 @@ def test_a_hand_computed_case():
     )
     metrics = measure(case)
     assert numbers(metrics) == pytest.approx(
-        {"U": 0.25, "S": 0.5, "H": 1 / 3, "T1": 0.5, "AUSUC": 0.25 * 1.0 + 0.25 * 0.5, "AUROC": 4.5 / 6}
-    )
+        {"U": 0.25, "S": 0.5, "H": 1 / 3, "T1": 0.5, "AUSUC": 0.25 * 1.0 + 0.25 * 0.5, "AUROC": 4.5 / 6,
+         "ECE": oracle(case)["ECE"], "unseen_as_seen": 0.25, "seen_as_unseen": 0.5}
+    )  # fmt: skip
     assert metrics.per_class == {0: 1.0, 1: 0.0, 2: 0.5, 3: 0.0}
     assert metrics.curve.thresholds.tolist() == [-2, -1, 1, 3]
 
@@ -202,7 +225,9 @@ def test_a_hand_computed_case():
 def test_scores_that_never_decide_earn_nothing():
     case = ([[0, 0, 0, 0]] * 3, [0, 1, 0], [[0, 0, 0, 0]] * 2, [2, 3], [0, 1], [2, 3])
     metrics = measure(case)
-    assert numbers(metrics) == {"U": 0, "S": 0, "H": 0, "T1": 0, "AUSUC": 0, "AUROC": 0.5}
+    assert numbers(metrics) == {
+        "U": 0, "S": 0, "H": 0, "T1": 0, "AUSUC": 0, "AUROC": 0.5, "ECE": 0.25, "unseen_as_seen": 0, "seen_as_unseen": 0
+    }  # fmt: skip
     assert metrics.curve.best_gamma() == 0.0
 
 

@@ -85,8 +85,8 @@ def test_the_vault_opens_once_and_not_before_the_choice(dataset):
         vault.open()
     vault.decide(steps=10)
     assert vault.decided == {"steps": 10}
-    with pytest.raises(ProtocolError, match="chose again; chosen was {'steps': 10}"):
+    with pytest.raises(ProtocolError, match=r"chose again; chosen was \{'steps': 10}"):
         vault.decide(steps=11)
     assert vault.open() is dataset
-    with pytest.raises(ProtocolError, match="they were given out once"):
+    with pytest.raises(ProtocolError, match=r"they were given out once"):
         vault.open()
