@@ -111,6 +111,11 @@ def _report(
         notes.append(
             "samples are nearly constant beside the data: is the network's output bounded (sigmoid), and the data not?"
         )
+    if not trial.varies:
+        notes.append(
+            "samples do not vary: two of one class are the same, so no noise is drawn. Is this the network that makes "
+            "features, or one that makes semantics for it?"
+        )
     if 2 * len(trial.reached) < len(trial.parameters):
         notes.append("D³ trains less than half of the optimizer's parameters; the others are not used to sample")
     return AttachReport(

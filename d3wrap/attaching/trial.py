@@ -21,13 +21,14 @@ PER_CLASS = 2
 
 @dataclass(frozen=True)
 class Trial:
-    """What a sampler gave: its width and range, and the parameters that its gradient reaches."""
+    """What a sampler gave: its width and range, the parameters that its gradient reaches, whether samples vary."""
 
     width: int
     low: float
     high: float
     reached: tuple[nn.Parameter, ...]
     parameters: tuple[nn.Parameter, ...]
+    varies: bool
 
 
 def try_sampler(
@@ -78,7 +79,8 @@ def try_sampler(
             f"{len(every)} other parameters ({_sizes(every)}): give the optimizer that trains these"
         )
     low, high = features.detach().aminmax()
-    return Trial(width, float(low), float(high), reached, wanted)
+    first, second = features.detach().unflatten(0, (-1, PER_CLASS)).unbind(1)
+    return Trial(width, float(low), float(high), reached, wanted, not torch.equal(first, second))
 
 
 def leaves(tensor: Tensor) -> tuple[nn.Parameter, ...]:

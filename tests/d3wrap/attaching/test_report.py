@@ -81,5 +81,16 @@ def test_output_and_data_of_other_ranges_are_noted(world, attach, foreign, name)
         assert words in str(d3.report)
 
 
+def test_samples_without_noise_are_noted(world, attach):
+    one = world()
+    d3 = attach(lambda s: one.network(torch.ones_like(s), s), one.data, optimizer=one.optimizer)
+    one.step()
+    assert "samples do not vary" in str(d3.report)
+    other = world()
+    fine = attach(lambda s: other.network(torch.randn_like(s), s), other.data, optimizer=other.optimizer)
+    other.step()
+    assert "do not vary" not in str(fine.report)
+
+
 def test_public_names():
     assert {"attach", "Handle", "AttachReport"} <= set(dir(d3wrap))
