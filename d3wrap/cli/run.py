@@ -25,6 +25,11 @@ from d3wrap.files import write_json
 )
 @click.option("--evaluate/--no-evaluate", default=True, help="Measure the generator when the script has ended.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for results.json.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of an earlier run, to print the change from there.",
+)
 @click.option("--overwrite", is_flag=True, help="Remove what an earlier run left in --out.")
 @click.option("--explain", is_flag=True, help="Say in plain words what this will do, and do nothing.")
 @script_arguments
@@ -39,17 +44,20 @@ def run(context: click.Context, script: Path, arguments: tuple[str, ...], **opti
     Start here:
       d3wrap doctor train.py --dataset CUB                           # proposes a d3.yaml
       d3wrap run --plugin-config d3.yaml --arm baseline --out runs/plain train.py --dataset CUB
-      d3wrap run --plugin-config d3.yaml --out runs/d3 train.py --dataset CUB
+      d3wrap run --plugin-config d3.yaml --against runs/plain --out runs/d3 train.py --dataset CUB
 
     Everything d3wrap says goes to stderr. The exit code is the script's; 1 where D³ could not be attached.
     """  # noqa: D301 (\b keeps click from wrapping the examples)
+    from d3wrap.running.against import read_record
     from d3wrap.running.explain import explain
     from d3wrap.running.run import RunOptions
     from d3wrap.running.run import run as run_script
 
     plan, recipe = plan_of(options)
     names, shims = shims_of(options["compat"])
-    out = options["out"]
+    out, against = options["out"], options["against"]
+    if against is not None:
+        read_record(against)  # or the mistake would show only when the script is done
     chosen = RunOptions(
         script=script,
         arguments=arguments,
@@ -57,6 +65,7 @@ def run(context: click.Context, script: Path, arguments: tuple[str, ...], **opti
         arm=options["arm"],
         evaluate=options["evaluate"],
         out=None if out is None else out.absolute(),
+        against=None if against is None else against.absolute(),
         command=sys.argv,
         recipe=recipe,
         compat=names,

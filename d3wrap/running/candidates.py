@@ -21,6 +21,9 @@ from d3wrap.running.own_code import OwnCode
 from d3wrap.running.resolving import holds
 from d3wrap.running.survey import Seen, View
 
+FILL_IN = "FILL_IN"
+"""Stands in a proposal where something could not be found out."""
+
 LOOSE = (
     ("train_features", "features"),
     ("train_labels", "labels"),
@@ -54,6 +57,11 @@ class Candidate:
     output: Output | None = None
     optimizer: str | None = None
     steps_here: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything it is called with is known."""
+        return not any(FILL_IN in line for line in self.sample)
 
 
 def find_data(view: View) -> Data | None:
@@ -93,7 +101,8 @@ def called_candidates(view: View, data: Data, own: OwnCode) -> list[Candidate]:
                 continue
             depth = name.count(".") + name.count("[")
             hidden = depth > 0 and not is_own_network(network, own) and _inside_a_network(view, name)
-            plain = usable(arguments) and not hidden
+            # Without noise it is rather an embedding of the semantics, which happens to be as wide as the features.
+            plain = usable(arguments) and not hidden and any("noise" in one.role for one in arguments)
             optimizer, here = optimizer_of(view, network)
             made = Candidate(
                 name,
@@ -133,7 +142,7 @@ def _line(name: str, arguments: tuple[Argument, ...], width: int) -> str:
 
 def _expression(argument: Argument, width: int) -> str:
     before = f"{argument.where}=" if isinstance(argument.where, str) else ""
-    size = argument.shape[0] if argument.shape else 1
+    size = argument.shape[0] if argument.shape else 0
     draw = "uniform" if argument.noise == "uniform" else "noise"
     if argument.role == "semantics":
         return f"{before}semantics"
@@ -143,7 +152,7 @@ def _expression(argument: Argument, width: int) -> str:
         return f"{before}cat([{draw}({size - width}), semantics], 1)"
     if argument.role == "semantics|noise":
         return f"{before}cat([semantics, {draw}({size - width})], 1)"
-    return f"{before}{draw}({size})"
+    return f"{before}{draw}({size})" if size else f"{before}{FILL_IN}"
 
 
 def calls_in_words(view: View, data: Data | None) -> Iterator[str]:

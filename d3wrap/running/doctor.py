@@ -74,7 +74,7 @@ class Doctor:
     def _enough(self, view: View, settle: bool, late: bool) -> None:
         """Propose a plan once the generator's optimizer steps, and go on with it; give up when it is late."""
         best = self._best(view, settle or late)
-        if best is not None and (best.steps_here or late):
+        if best is not None and best.complete and (best.steps_here or late):
             self.survey.active = False
             plan = read_plan([as_document(self._propose(view, best).text)])
             self._attach(plan)
@@ -94,7 +94,8 @@ class Doctor:
         if here or not settle:
             return here[0] if here else None
         uncertain = [*guessed_candidates(view, self._data, self.own), *called]
-        here = [one for one in uncertain if one.steps_here] or uncertain
+        complete = [one for one in uncertain if one.complete] or uncertain
+        here = [one for one in complete if one.steps_here] or complete
         return here[0] if here else None
 
     def _propose(self, view: View, best: Candidate | None) -> Proposal:

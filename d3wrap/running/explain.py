@@ -78,6 +78,8 @@ def _ending(options: RunOptions) -> Iterator[str]:
         )
     else:
         yield "Evaluates nothing."
+    if options.against is not None:
+        yield f"Prints the change from the earlier run in {options.against}."
     out = options.out
     yield f"Writes {out / 'run.json'} and {out / 'results.json'}." if out else "Writes no file."
     yield "Exits with the script's own code; with 1 where D³ could not be attached, trained or measured."

@@ -21,7 +21,8 @@ from d3wrap.running.inventory import describe_network
 from d3wrap.running.own_code import OwnCode
 from d3wrap.running.survey import View
 
-METHODS = ("reverse_sample", "decode", "decoder", "generate", "sample", "inverse", "reverse")
+WORDS = ("sample", "generat", "decode", "synth", "inverse", "reverse")
+"""Words in the names of methods that generate, the likeliest first."""
 WIDEST = 8192
 TRIES = 300
 """Calls that are tried at most."""
@@ -31,7 +32,7 @@ def guessed_candidates(view: View, data: Data, own: OwnCode) -> Iterator[Candida
     """Yield lines that call a generating method of a network and were found to give features.
 
     Arguments are told by their names, as for a network; the width of the noise by what the network accepts, among the
-    sizes it holds. Each try leaves no trace in random streams and buffers, and has no gradients.
+    sizes it holds. Features must carry gradients. Each try leaves no trace in random streams and buffers.
     """
     assert data.recognised is not None
     dataset = data.recognised.dataset
@@ -81,14 +82,14 @@ def _latent_width(view: View, network: nn.Module, dataset: GZSLDataset) -> int |
 
 def _methods(network: nn.Module, own: OwnCode) -> Iterator[tuple[str, list[str]]]:
     """Yield the generating methods whose arguments are noise and semantics by name, with these in order."""
-    for method in METHODS:
-        function = getattr(type(network), method, None)
-        if isinstance(function, types.FunctionType) and own.is_own(function.__code__.co_filename):
-            given = list(inspect.signature(function).parameters.values())[1:]
-            names = [one.name.lower() for one in given if one.default is one.empty]
-            kinds = ["noise" if n in NOISE_NAMES else "semantics" if n in SEMANTIC_NAMES else "?" for n in names]
-            if sorted(kinds) in (["noise", "semantics"], ["semantics"]):
-                yield method, kinds
+    functions = inspect.getmembers(type(network), lambda one: isinstance(one, types.FunctionType))
+    named = {name: value for name, value in functions if name[0] != "_" and own.is_own(value.__code__.co_filename)}
+    for method in sorted(named, key=lambda name: [word not in name.lower() for word in WORDS]):
+        given = list(inspect.signature(named[method]).parameters.values())[1:]
+        names = [one.name.lower() for one in given if one.default is one.empty]
+        kinds = ["noise" if n in NOISE_NAMES else "semantics" if n in SEMANTIC_NAMES else "?" for n in names]
+        if any(word in method.lower() for word in WORDS) and sorted(kinds) in (["noise", "semantics"], ["semantics"]):
+            yield method, kinds
 
 
 def _widths(network: nn.Module, dataset: GZSLDataset) -> list[int]:
@@ -116,8 +117,8 @@ def _gives_features(texts: tuple[str, ...], view: View, dataset: GZSLDataset, ow
     like = next((p for value in roots.values() if isinstance(value, nn.Module) for p in value.parameters()), None)
     table = dataset.semantics if like is None else dataset.semantics.to(like)
     try:
-        with torch.no_grad(), isolated(0, "guess", table.device):
+        with torch.enable_grad(), isolated(0, "guess", table.device):
             found = sampler(lines, roots, own)(table[:3], torch.arange(3))
     except Exception:  # a wrong guess fails in any way
         return False
-    return isinstance(found, Tensor) and tuple(found.shape) == (3, dataset.feature_dim)
+    return isinstance(found, Tensor) and tuple(found.shape) == (3, dataset.feature_dim) and found.requires_grad

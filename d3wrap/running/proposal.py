@@ -10,12 +10,9 @@ from pathlib import Path
 
 from torch import nn
 
-from d3wrap.running.candidates import Candidate, Data
+from d3wrap.running.candidates import FILL_IN, Candidate, Data
 from d3wrap.running.own_code import OwnCode
 from d3wrap.running.survey import View
-
-TO_DO = "FILL_IN"
-"""Stands where a name could not be found out."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,8 @@ def propose(script: Path, view: View, data: Data | None, candidate: Candidate | 
     else:
         lines.append("# optimizer: NAME      # left out: the first that steps and holds the generator's parameters")
     lines += _data(data)
-    complete = candidate is not None and data is not None and data.recognised is not None
+    known = candidate is not None and candidate.complete
+    complete = known and data is not None and data.recognised is not None
     return Proposal("\n".join(lines) + "\n", complete)
 
 
@@ -56,7 +54,7 @@ def _unknown(view: View, own: OwnCode) -> Iterator[str]:
     for network, name in view.networks().items():
         for method in _methods(network, own):
             yield f"#   {name}.{method}"
-    yield f"sample: {TO_DO}        # e.g. model.decode(noise(64), semantics)"
+    yield f"sample: {FILL_IN}        # e.g. model.decode(noise(64), semantics)"
 
 
 def _methods(network: nn.Module, own: OwnCode) -> Iterator[str]:
@@ -69,7 +67,7 @@ def _methods(network: nn.Module, own: OwnCode) -> Iterator[str]:
 
 def _data(data: Data | None) -> Iterator[str]:
     if data is None:
-        yield f"data: {TO_DO}          # the script's loader object, or the names of its arrays:"
+        yield f"data: {FILL_IN}          # the script's loader object, or the names of its arrays:"
         yield "# data: {features: X, labels: y, semantics: S, seen: s, unseen: u, test_seen_features: …,"
         yield "#        test_seen_labels: …, test_unseen_features: …, test_unseen_labels: …}"
         return

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 SCHEMA = "d3wrap.script/1"
 
 
-def write_record(options: RunOptions, handle: Any, evaluation: Evaluation | None, seconds: Mapping[str, float]) -> Path:
-    """Write ``results.json`` into the folder that the options name, whole or not at all, and return its path.
+def record(
+    options: RunOptions, handle: Any, evaluation: Evaluation | None, seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return what ``results.json`` holds.
 
-    It holds what :func:`d3wrap.comparison.manifest.manifest` describes, the script with its SHA-256, recipe and shims,
+    That is what :func:`d3wrap.comparison.manifest.manifest` describes, the script with its SHA-256, recipe and shims,
     the steps with D³, seconds, and the metrics (null without an evaluation).
     """
-    assert options.out is not None
     described = manifest(
         config=options.plan.written,
         seed=int(options.plan.attach.get("seed", 0)),
@@ -34,7 +35,7 @@ def write_record(options: RunOptions, handle: Any, evaluation: Evaluation | None
     )
     if (flow := installed("FrEIA")) is not None:
         described["versions"]["FrEIA"] = flow
-    record = {
+    return {
         "schema": SCHEMA,
         **described,
         "script": {
@@ -49,6 +50,10 @@ def write_record(options: RunOptions, handle: Any, evaluation: Evaluation | None
         "test_used_for_selection": False,
         "metrics": None if evaluation is None else {name: one.as_dict() for name, one in evaluation.items()},
     }
-    path = options.out / "results.json"
-    write_json(path, record)
+
+
+def write_record(folder: Path, content: Mapping[str, Any]) -> Path:
+    """Write ``results.json`` into a folder, whole or not at all, and return its path."""
+    path = folder / "results.json"
+    write_json(path, dict(content))
     return path

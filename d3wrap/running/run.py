@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from d3wrap.errors import D3WrapError
+from d3wrap.running.against import comparison, read_record
 from d3wrap.running.own_code import OwnCode
 from d3wrap.running.plan import Plan
-from d3wrap.running.record import write_record
+from d3wrap.running.record import record, write_record
 from d3wrap.running.script import Outcome, as_main, execute, show
 from d3wrap.running.session import Arm, Session
 
@@ -25,8 +26,8 @@ FAILED = 1
 class RunOptions:
     """What ``d3wrap run`` was asked to do; ``command`` is the command line, for the record.
 
-    ``out`` is an absolute folder that exists, or None. ``shims`` is entered before the script and left after the
-    evaluation; what it yields is shown as the names of the shims that are active.
+    ``out`` is an absolute folder that exists, or None; ``against`` one with an earlier run's results. ``shims`` is
+    entered before the script and left after the evaluation; what it yields are the names of the shims in place.
     """
 
     script: Path
@@ -35,6 +36,7 @@ class RunOptions:
     arm: Arm = "enhanced"
     evaluate: bool = True
     out: Path | None = None
+    against: Path | None = None
     command: Sequence[str] = ()
     recipe: str | None = None
     compat: Sequence[str] = ()
@@ -123,8 +125,11 @@ class _Ending:
         spent = {"script": self.seconds, "evaluation": time.perf_counter() - started}
         if evaluation is not None:
             self.tell(f"{_headline(options, handle)}\n{evaluation}")
+        made = record(options, handle, evaluation, spent)
+        if options.against is not None and evaluation is not None:
+            self.tell(f"beside the earlier run in {options.against}:\n{comparison(read_record(options.against), made)}")
         if options.out is not None:
-            self.tell(f"wrote {write_record(options, handle, evaluation, spent)}")
+            self.tell(f"wrote {write_record(options.out, made)}")
         return Outcome(0)
 
 
@@ -132,8 +137,8 @@ def _headline(options: RunOptions, handle: Any) -> str:
     with_d3 = f"{handle.steps} steps with D³" if options.arm == "enhanced" else "D³ paused throughout"
     name = getattr(handle.dataset, "name", "")
     return (
-        f"{options.script.name}, arm {options.arm} ({with_d3}), test images of {name or 'the data attached'}, once, at "
-        "the end of the script. Compare it with the other arm, which is measured the same way."
+        f"{options.script.name}, arm {options.arm} ({with_d3}), measured once on the test images of "
+        f"{name or 'the data attached'} as the script left its generator"
     )
 
 

@@ -1,6 +1,7 @@
 """Scripts in the styles that strangers write, run as they are, with D³ and without."""
 
 import json
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from torch.optim import optimizer as torch_optimizer
 import d3wrap
 from d3wrap.config import Override, load_yaml
 from d3wrap.files import sha256_of
+from d3wrap.running.against import read_record
 from d3wrap.running.plan import read_plan
 from d3wrap.running.run import RunOptions, run
 from d3wrap.running.script import as_main, execute
@@ -96,6 +98,38 @@ def test_it_is_measured_at_the_end_and_recorded(repository, capsys, arm):
     assert stored["seconds"]["script"] > 0
     assert stored["versions"]["torch"] == torch.__version__
     assert list(out.iterdir()) == [out / "results.json"]
+
+
+def test_a_run_is_set_beside_an_earlier_one(repository, capsys, tmp_path):
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert run(options("module.py", arm="baseline", evaluate=True, out=plain)) == 0
+    capsys.readouterr()
+    assert run(options("module.py", evaluate=True, against=plain)) == 0
+    shown = capsys.readouterr().err
+    assert re.search(r"\n  baseline \(earlier\) +[\d.]+", shown)
+    assert re.search(r"\n  enhanced +[\d.]+", shown)
+    assert re.search(r"\n  change +[+-][\d.]+", shown)
+    assert "NOT PAIRED" not in shown
+    run(options("module.py", evaluate=True, against=plain, overrides=[Override("seed", 3, "--seed")]))
+    assert "NOT PAIRED: seed: 0 and 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read: No such file or directory; give a folder that d3wrap run --out wrote"),
+        ("{", "not JSON as d3wrap writes it"),
+        ("[]", "schema: expected 'd3wrap.script/1', found None"),
+        ('{"schema": "d3wrap.results/1"}', "schema: expected 'd3wrap.script/1', found 'd3wrap.results/1'"),
+        ('{"schema": "d3wrap.script/1", "metrics": null}', "that run was not evaluated"),
+    ],
+)
+def test_only_what_a_run_wrote_is_read(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(d3wrap.errors.DataError, match=re.escape(message)):
+        read_record(tmp_path)
 
 
 def test_without_evaluation_the_record_has_no_metrics(repository, tmp_path):
