@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,8 @@ class PairedDifference:
     """Enhanced less baseline over seeds, paired; ``None`` where n = 1 says nothing.
 
     ``low`` and ``high`` bound the 95 % Student-t interval of the mean; ``wins`` counts seeds with a difference above 0;
-    ``wilcoxon_p`` is the exact two-sided p of Wilcoxon's signed-rank test.
+    ``wilcoxon_p`` is the exact two-sided p of Wilcoxon's signed-rank test; ``effect_size`` is Cohen's d of paired
+    samples, mean over standard deviation, ``None`` where that is 0.
     """
 
     n: int
@@ -30,6 +31,7 @@ class PairedDifference:
     high: float | None
     wins: int
     wilcoxon_p: float
+    effect_size: float | None = None
 
 
 def paired_difference(baseline: Mapping[int, float], enhanced: Mapping[int, float]) -> PairedDifference:
@@ -54,7 +56,17 @@ def paired_difference(baseline: Mapping[int, float], enhanced: Mapping[int, floa
         high=None if half is None else mean + half,
         wins=int((differences > 0).sum()),
         wilcoxon_p=wilcoxon_p(differences.tolist()),
+        effect_size=mean / std if std else None,
     )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for a family of tests by Holm's method (1979), in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
+    return [float(p) for p in adjusted]
 
 
 def sample_std(values: list[float]) -> float | None:

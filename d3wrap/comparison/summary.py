@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from d3wrap.comparison.results import CALIBRATED, DIAGNOSTICS, METRICS, RunResult
-from d3wrap.comparison.statistics import PairedDifference, paired_difference, sample_std
+from d3wrap.comparison.statistics import PairedDifference, holm, paired_difference, sample_std
 from d3wrap.errors import DataError
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One metric of one classifier over all seeds; fractions, as in the runs."""
+    """One metric of one classifier over all seeds; fractions, as in the runs.
+
+    ``holm_p`` is Wilcoxon's p adjusted for all comparisons of this metric that are summed up together.
+    """
 
     dataset: str
     generator: str
@@ -26,6 +29,7 @@ class SummaryRow:
     enhanced_mean: float
     enhanced_std: float | None
     difference: PairedDifference
+    holm_p: float | None = None
 
 
 def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
@@ -36,7 +40,19 @@ def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
     groups: dict[tuple[str, str, str, str], list[RunResult]] = {}
     for run in runs:
         groups.setdefault((run.dataset, run.generator, run.preset, run.classifier), []).append(run)
-    return [row for group in groups.values() for row in _of_group(group)]
+    return _adjusted([row for group in groups.values() for row in _of_group(group)])
+
+
+def _adjusted(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
+    """Return rows with p adjusted within each metric's family."""
+    families: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        families.setdefault(row.metric, []).append(index)
+    adjusted = list(rows)
+    for family in families.values():
+        for index, p in zip(family, holm([rows[i].difference.wilcoxon_p for i in family]), strict=True):
+            adjusted[index] = replace(rows[index], holm_p=p)
+    return adjusted
 
 
 def _of_group(runs: Sequence[RunResult]) -> list[SummaryRow]:

@@ -1,12 +1,13 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from d3wrap.comparison.statistics import paired_difference, wilcoxon_p
+from d3wrap.comparison.statistics import holm, paired_difference, wilcoxon_p
 from d3wrap.errors import DataError
 
 VALUES = st.integers(-40, 40).map(lambda i: i / 64)
@@ -28,7 +29,9 @@ def test_numbers_equal_scipy_and_loops(pairs):
         test = stats.ttest_rel([b for _, b in pairs.values()], [a for a, _ in pairs.values()])
         interval = test.confidence_interval(0.95)
         assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+        assert found.effect_size == pytest.approx(test.statistic / math.sqrt(n))
     else:
+        assert found.effect_size is None
         assert (found.low, found.high) == (found.mean, found.mean)
 
 
@@ -72,3 +75,31 @@ def test_wilcoxon_equals_scipy_without_ties(sizes, signs):
 @pytest.mark.parametrize(("n", "p"), [(5, 0.0625), (6, 0.03125)])
 def test_six_wins_are_the_fewest_that_can_be_significant(n, p):
     assert wilcoxon_p([0.01 * (i + 1) for i in range(n)]) == p
+
+
+@given(st.lists(st.integers(0, 40).map(lambda i: i / 40), min_size=1, max_size=8))
+def test_holm_rejects_what_stepping_down_rejects(p_values):
+    """Against the procedure as Holm states it: at each level, smallest p first, until one is not small enough."""
+    adjusted = holm(p_values)
+    for level in (0.01, 0.049, 0.051, 0.1, 0.3, 0.99):
+        rejected, m = set(), len(p_values)
+        for step, index in enumerate(sorted(range(m), key=lambda i: p_values[i])):
+            if p_values[index] * (m - step) > level:
+                break
+            rejected.add(index)
+        assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
+    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
+    assert max(adjusted) <= 1
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_the_printed_interval_covers_95_percent(n):
+    """4,000 simulated comparisons of normal differences: the interval holds the truth in 93 to 97 % of them."""
+    rng = np.random.default_rng(n)
+    truth, covered = 0.02, 0
+    for _ in range(4000):
+        before = rng.normal(0.5, 0.1, n)
+        after = before + rng.normal(truth, 0.05, n)
+        found = paired_difference(dict(enumerate(before)), dict(enumerate(after)))
+        covered += found.low <= truth <= found.high
+    assert 0.93 <= covered / 4000 <= 0.97
