@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, Literal
+from weakref import WeakSet
 
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -49,6 +50,8 @@ class Session:
         self._missing: list[Missing] = []
         self._seen: dict[int, Inventory] = {}
         self._busy = False
+        self._known: WeakSet[Optimizer] = WeakSet()
+        self._trained: set[int] = set()
 
     def __enter__(self) -> Session:
         self._hook = register_optimizer_step_pre_hook(self._before_step)
@@ -67,7 +70,10 @@ class Session:
     def _before_step(
         self, optimizer: Optimizer, args: Any = (), kwargs: Any = None, frame: FrameType | None = None
     ) -> None:
-        if self.handle is not None or self._busy:  # attached, or a step of a network of ours
+        if self._busy:  # a step of a network of ours, while D³ is being attached
+            return
+        if self.handle is not None:
+            self._look_for_another(optimizer)
             return
         if self.fault is not None:  # the script caught it and went on: its training is not what was asked for
             raise self.fault
@@ -80,6 +86,16 @@ class Session:
         finally:
             self._busy = False
 
+    def _look_for_another(self, optimizer: Optimizer) -> None:
+        """Say, once for each, that an optimizer without D³ trains parameters of one with it."""
+        if optimizer not in self._known:
+            self._known.add(optimizer)
+            if not self._trained.isdisjoint(id(p) for group in optimizer.param_groups for p in group["params"]):
+                self.tell(
+                    f"at {self.own.place(sys._getframe(2))} another {type(optimizer).__name__} trains parameters that "
+                    "D³ is attached to, and its steps are without D³; was the optimizer made anew? See docs/attach.md"
+                )
+
     def _try(self, optimizer: Optimizer, frame: FrameType) -> None:
         self.steps += 1
         scope = scope_of(frame, self.own, self.main)
@@ -89,6 +105,8 @@ class Session:
             self.handle = d3wrap.attach(**arguments, report=self.report)
             if self.arm == "baseline":
                 self.handle.pause()
+            self._known.update(found.optimizers)
+            self._trained = {id(p) for one in found.optimizers for group in one.param_groups for p in group["params"]}
             self.tell(self._attached(found, frame))
             self._seen.clear()
             return

@@ -169,3 +169,51 @@ def test_a_recipe_can_be_changed_by_a_file(typed):
     result = typed(f"run --recipe {name} --plugin-config more.yaml --explain module.py")
     assert result.exit_code == 0, result.output
     assert "every 7th step" in result.stdout
+
+
+def test_the_doctor_says_what_old_calls_there_are_and_which_shims_supply_them(typed):
+    source = Path("module.py").read_text()
+    Path("module.py").write_text(source.replace("torch.manual_seed(1)", "import numpy\n\nprint(numpy.int(3))"))
+    result = typed("doctor module.py --steps 2")
+    assert result.exit_code == 1
+    assert "  module.py:1" in result.stdout
+    assert "Shims for these, where the script fails without: --compat numpy-names" in result.stdout
+    assert "Try with the shims: d3wrap doctor --compat numpy-names module.py --steps 2" in result.stdout
+    assert "Proposed" not in result.stdout
+    result = typed("doctor --compat numpy-names module.py --steps 2")
+    assert result.exit_code == 0, result.output
+    assert "type: d3wrap run --plugin-config d3.yaml --compat numpy-names module.py --steps 2" in result.stdout
+    assert "Shims for these" not in result.stdout
+
+
+def test_the_doctor_says_what_to_type_next(typed):
+    result = typed("doctor --plugin-config module.yaml module.py")
+    assert "D³ can be attached. Type: d3wrap run --plugin-config module.yaml module.py" in result.stdout
+    Path("util.py").write_text(Path("util.py").read_text().replace("torch.relu(", "torch.nan * torch.relu("))
+    sys.modules.pop("util", None)
+    result = typed("doctor module.py")
+    assert result.exit_code == 1
+    assert "Correct it, save it as d3.yaml, and type: d3wrap doctor --plugin-config d3.yaml module.py" in result.stdout
+
+
+def test_an_earlier_run_that_is_none_is_refused_before_the_script_runs(typed):
+    Path("empty").mkdir()
+    result = typed("run --plugin-config module.yaml --against empty module.py")
+    assert result.exit_code == 1
+    assert "give a folder that d3wrap run --out wrote" in result.stderr
+    assert result.stdout == ""
+
+
+def test_explain_says_with_what_it_is_compared(typed):
+    Path("plain").mkdir()
+    Path("plain/results.json").write_text('{"schema": "d3wrap.script/1", "metrics": {"softmax": {}}}')
+    result = typed("run --plugin-config module.yaml --against plain --explain module.py")
+    assert "Prints the change from the earlier run in" in result.stdout
+
+
+def test_a_package_that_is_not_there_has_no_version():
+    from d3wrap.running.environment import environment, installed
+
+    assert installed("no-such-package-as-this") is None
+    assert installed("torch")
+    assert set(environment()) == {"python", "d3wrap", "torch", "numpy", "scipy", "FrEIA"}

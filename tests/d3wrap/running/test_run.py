@@ -295,6 +295,18 @@ def test_d3_that_never_took_part_is_said(repository, capsys):
     assert "D³ made no step" in capsys.readouterr().err
 
 
+def test_an_optimizer_made_anew_is_said_once_and_others_are_not(repository, capsys):
+    with (repository / "module.py").open("a") as stream:
+        stream.write(
+            "again = optim.SGD(netG.parameters(), lr=0.1)\nother = optim.SGD(netD.parameters(), lr=0.1)\n"
+            "for one in (again, again, other):\n    one.step()\n"
+        )
+    assert run(options("module.py")) == 0
+    shown = capsys.readouterr().err
+    assert shown.count("another SGD trains parameters that D³ is attached to") == 1
+    assert re.search(r"at module\.py:\d+ another SGD", shown)
+
+
 def test_what_d3wrap_says_goes_to_the_first_stderr(repository, capsys):
     source = (repository / "module.py").read_text()
     (repository / "module.py").write_text("import sys, io\nsys.stderr = io.StringIO()\n" + source)
