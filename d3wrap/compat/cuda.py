@@ -1,7 +1,8 @@
 """CUDA where there is none: everything a script sends to the GPU goes to the device there is.
 
 Functions and methods are replaced, nothing is intercepted: other operations cost what they always do, and all threads
-see the same. A tensor "moved" to the device it is on is that tensor, as in any run on a CPU. What
+see the same. A tensor "moved" to the device it is on is that tensor, as in any run on a CPU, but for leaves that need
+gradients: moved to a GPU these would be leaves no longer, and scripts go on to change the result in place. What
 ``torch.cuda.is_available`` and ``device_count`` say stays true, so that scripts that ask take their own way.
 """
 
@@ -52,27 +53,40 @@ def with_device(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def moving(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method ``to`` with the device it is given mapped."""
-
-    @wraps(function)
-    def to(self: Any, *args: Any, **options: Any) -> Any:
-        if "device" in options:
-            options["device"] = mapped(options["device"])
-        return function(self, *map(mapped, args[:1]), *args[1:], **options)
-
-    return to
-
-
 TENSOR_TO: Callable[..., Any] = torch.Tensor.to
+MODULE_TO: Callable[..., Any] = nn.Module.to
 TENSOR_TYPE: Callable[..., Any] = torch.Tensor.type
 LOAD: Callable[..., Any] = torch.load
 GENERATOR: Any = torch.Generator
 
 
+def tensor_to(self: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+    """Stand for ``Tensor.to``."""
+    asked = options["device"] if "device" in options else args[0] if args else None
+    if mapped(asked) is asked:
+        return TENSOR_TO(self, *args, **options)
+    if "device" in options:
+        return as_moved(self, TENSOR_TO(self, *args, **{**options, "device": mapped(asked)}))
+    return as_moved(self, TENSOR_TO(self, mapped(asked), *args[1:], **options))
+
+
+def module_to(self: nn.Module, *args: Any, **options: Any) -> nn.Module:
+    """Stand for ``Module.to``."""
+    if "device" in options:
+        options["device"] = mapped(options["device"])
+    return MODULE_TO(self, *map(mapped, args[:1]), *args[1:], **options)
+
+
+def as_moved(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Return what was moved; where nothing was, and a GPU would have made a leaf something computed, that."""
+    is_leaf = before.requires_grad and before.is_leaf and not isinstance(before, nn.Parameter)
+    return before.clone() if after is before and is_leaf else after
+
+
 def to_device(self: Any, device: Any = None, non_blocking: bool = False, **options: Any) -> Any:
     """Stand for ``Tensor.cuda``: move to the device there is, whichever GPU was named."""
-    return TENSOR_TO(self, target() or torch.device("cuda", device), non_blocking=non_blocking, **options)
+    goal = target() or torch.device("cuda", device)
+    return as_moved(self, TENSOR_TO(self, goal, non_blocking=non_blocking, **options))
 
 
 def storage_to_device(self: Any, device: Any = None, non_blocking: bool = False) -> Any:
@@ -146,8 +160,8 @@ def apply(patches: Patches) -> None:
             patches.put(torch, name, with_device(getattr(torch, name)))
     for name in NEW:
         patches.put(torch.Tensor, name, with_device(getattr(torch.Tensor, name)))
-    patches.put(torch.Tensor, "to", moving(TENSOR_TO))
-    patches.put(nn.Module, "to", moving(nn.Module.to))
+    patches.put(torch.Tensor, "to", tensor_to)
+    patches.put(nn.Module, "to", module_to)
     patches.put(torch.Tensor, "cuda", to_device)
     patches.put(torch.Tensor, "type", as_type)
     patches.put(torch.Tensor, "pin_memory", pin_memory)

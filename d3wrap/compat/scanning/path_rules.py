@@ -15,6 +15,8 @@ WRITERS = {"numpy.save": 0, "numpy.savetxt": 0, "numpy.savez": 0, "scipy.io.save
 STARTERS = {"os.popen", "os.system", "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.run"}
 ELSEWHERE = re.compile(r"(/[\w.+-]+){2,}/?|[A-Za-z]:[\\/][\w\\/.+ -]*")
 SYSTEM = ("/usr", "/tmp", "/dev", "/bin", "/etc", "/proc", "/sys", "/var")
+WRITTEN = re.compile("log|out|save|result|checkpoint", re.IGNORECASE)
+"""Names that scripts give to paths they write to."""
 STARTED = re.compile(r"python[\d.]*\s+(?:-\w+\s+)*([\w./-]+\.py)")
 
 
@@ -29,11 +31,14 @@ def makes_folders(sources: Iterable[Source]) -> bool:
 
 def folders(source: Source, folder: Path) -> Iterator[Hit]:
     """Yield folders written to that do not exist beside the script."""
-    for call, name in source.calls():
-        written = target(call, name)
-        head, slash, _ = start_of(written).rpartition("/") if written is not None else ("", "", "")
-        if slash and head and not head.startswith("/") and not (folder / head).is_dir():
-            yield Hit(call.lineno, f"a file written to {head}/, which nothing makes", None, f"mkdir -p {head}")
+    written = [(call.lineno, target(call, name)) for call, name in source.calls()]
+    for name, values in source.assigned.items():
+        written += [(value.lineno, value) for value in values if WRITTEN.search(name)]
+    for line, path in written:
+        head, slash, _ = start_of(path).rpartition("/") if path is not None else ("", "", "")
+        if slash and head.strip("./") and not head.startswith("/") and not (folder / head).is_dir():
+            remedy = f"mkdir -p {head}, and in it the folders that the rest of the path names, if any"
+            yield Hit(line, f"a path in {head}/, a folder that nothing makes", None, remedy)
 
 
 def target(call: ast.Call, name: str) -> ast.expr | None:

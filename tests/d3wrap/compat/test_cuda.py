@@ -64,10 +64,35 @@ def test_other_devices_and_arguments_stay_what_they_were(on_cpu):
 
 
 def test_a_tensor_already_there_is_moved_nowhere(on_cpu):
-    x = torch.zeros(2, requires_grad=True)
-    assert x.cuda() is x
-    x.cuda().sum().backward()
-    assert x.grad.equal(torch.ones(2))
+    x, weight = torch.zeros(2), nn.Parameter(torch.zeros(2))
+    computed = weight * 2
+    assert x.cuda() is x.to("cuda") is x.to(device="cuda:0") is x
+    assert weight.cuda() is weight.to("cuda") is weight
+    assert computed.cuda() is computed.to(0) is computed
+
+
+MOVES = [
+    lambda x: x.cuda(),
+    lambda x: x.to("cuda"),
+    lambda x: x.to(device="cuda"),
+    lambda x: x.to(0, torch.float32),
+]
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_leaf_moved_is_no_leaf_and_may_be_changed_in_place(on_cpu, move):
+    leaf = torch.zeros(2, requires_grad=True)
+    total = move(leaf)
+    assert not total.is_leaf
+    total += 1.0
+    (total * 3).sum().backward()
+    assert leaf.grad.equal(torch.full((2,), 3.0))
+    assert leaf.detach().equal(torch.zeros(2))
+
+
+def test_a_leaf_moved_to_the_cpu_stays_one(on_cpu):
+    leaf = torch.zeros(2, requires_grad=True)
+    assert leaf.to("cpu") is leaf.cpu() is leaf.to(torch.float32) is leaf.to(leaf) is leaf
 
 
 def test_every_factory_torch_knows_is_covered():

@@ -348,13 +348,14 @@ WRITING = [
     "torch.save(x, './logs/a.pth')",
     "np.save('logs/a.npy', x)",
     "plt.savefig('logs/a.png')",
+    "logger_name = './logs/%s/run_%d' % (opt.dataset, n)",
 ]
 
 
 @pytest.mark.parametrize("text", WRITING)
 def test_a_folder_that_nothing_makes_is_found(tmp_path, text):
     (finding,) = found(tmp_path, text)
-    assert "logs/, which nothing makes" in finding.found
+    assert "logs/, a folder that nothing makes" in finding.found
     assert finding.remedy.startswith("mkdir -p ")
     (tmp_path / "logs").mkdir()
     assert found(tmp_path, text) == []
@@ -370,6 +371,8 @@ def test_a_folder_that_nothing_makes_is_found(tmp_path, text):
         "open(f'{name}/a', 'w')",
         "open('/nowhere/' + name, 'w')",
         "torch.save(x)",
+        "output = './' + name",
+        "data_file = 'inputs/a.mat'",
     ],
 )
 def test_files_written_elsewhere_are_not_reported(tmp_path, text):
