@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from d3wrap.batch import ClassifierStep, D3Batch
+from d3wrap.checkpoints.state import load_module_state, load_optimizer_state, module_state, optimizer_state
 from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import ConfigError, PluginError, ShapeError
@@ -95,6 +96,38 @@ class Enhancer:
         except RuntimeError as error:
             raise ShapeError(f"this enhancer state is of other settings, data or objectives: {error}") from error
 
+    def training_state(self) -> dict[str, Any]:
+        """Return everything that training moves, once prepared: networks, their Adam, and random streams.
+
+        An objective that is no ``nn.Module`` and keeps something between steps has it stored where it has the methods
+        ``state_dict`` and ``load_state_dict``.
+        """
+        return {
+            "networks": {name: module_state(network) for name, network in self._networks.items()},
+            "objectives": {name: one.state_dict() for name, one in self._keeping.items()},
+            "optimizer": optimizer_state(self._optimizer),
+            "classes": self._classes.get_state(),
+            "noise": self._noise.get_state(),
+            "calls": self._calls,
+        }
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`training_state` returned, without training a teacher."""
+        if not self._prepared:
+            self.space = classifier_space(self.generator, self.dataset)
+            teacher = new_teacher(self.space, self.settings, self.seed).eval().requires_grad_(False)
+            # Before anything is built on it: objectives look at the trained teacher.
+            load_module_state(teacher, state["networks"]["teacher"])
+            self._assemble(teacher)
+        for name, network in self._networks.items():
+            load_module_state(network, state["networks"][name])
+        for name, one in self._keeping.items():
+            one.load_state_dict(state["objectives"][name])
+        load_optimizer_state(self._optimizer, state["optimizer"])
+        self._classes.set_state(state["classes"])
+        self._noise.set_state(state["noise"])
+        self._calls = state["calls"]
+
     def _assemble(self, teacher: Teacher) -> None:
         dataset, settings, seed = self.space, self.settings, self.seed
         self.teacher = teacher
@@ -118,6 +151,11 @@ class Enhancer:
         # Module names know no dots, and an objective may be called student.
         modules = {f"objective:{k.replace('.', ':')}": o for k, o in objectives.items() if isinstance(o, nn.Module)}
         self._networks = nn.ModuleDict({"teacher": teacher, "student": self.student, **modules})
+        self._keeping: dict[str, Any] = {
+            name: one
+            for name, one in objectives.items()
+            if not isinstance(one, nn.Module) and hasattr(one, "state_dict") and hasattr(one, "load_state_dict")
+        }
         self._learned = [p for p in self._networks.parameters() if p.requires_grad]
         self._optimizer = adam(self._learned, lr=settings.student_lr)
         self._classes = stream(seed, "d3/classes", dataset.features.device)

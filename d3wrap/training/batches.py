@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -31,3 +34,12 @@ class RealBatches:
         self._next += self.size
         labels = self.labels[rows]
         return RealBatch(self.features[rows], labels, self.semantics[labels])
+
+    def state(self) -> dict[str, Any]:
+        """Return where the order of rows and its random stream are."""
+        return {"rng": self.rng.get_state(), "order": self._order, "next": self._next}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`state` returned."""
+        self.rng.set_state(state["rng"])
+        self._order, self._next = state["order"].to(self.features.device), state["next"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,3 +70,13 @@ class LossLog:
         self._first_step += len(rows)
         self._rows = []
         return {name: sum(row[i] for row in rows) / len(rows) for i, name in enumerate(self.names)}
+
+    def state(self) -> dict[str, Any]:
+        """Return the losses that were added since the last :meth:`take`."""
+        rows = torch.stack(self._rows) if self._rows else None
+        return {"names": list(self.names), "rows": rows, "first_step": self._first_step}
+
+    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Put back what :meth:`state` returned."""
+        self.names, self._first_step = tuple(state["names"]), state["first_step"]
+        self._rows = [] if state["rows"] is None else list(state["rows"].to(device).unbind())

@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
+from d3wrap.checkpoints.state import (
+    global_streams,
+    load_module_state,
+    load_optimizer_state,
+    module_state,
+    optimizer_state,
+    set_global_streams,
+)
 from d3wrap.data import GZSLDataset
 from d3wrap.errors import PluginError
 from d3wrap.generator import Backbone, Phase, Stage
@@ -28,6 +36,7 @@ from d3wrap.training.optimizer import adam
 from d3wrap.training.precision import Precision, computing
 
 if TYPE_CHECKING:
+    from d3wrap.checkpoints import Checkpoints
     from d3wrap.enhancer import Enhancer
 
 
@@ -42,26 +51,39 @@ def fit(
     precision: Precision = "exact",
     log_every: int = 50,
     on_log: Callable[[Record], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> None:
     """Train ``backbone`` on the training rows of ``dataset``, with D³ if given an enhancer.
 
     Its stages come first, then ``steps`` iterations of its phases, which D³ takes part in. Dataset and backbone are on
     one device and stay there; nothing synchronises with the host but every ``log_every`` steps, when losses are checked
     and given to ``on_log``. The random streams of data order and noise depend on ``seed`` alone, so that runs with and
-    without an enhancer see the same. Raises :class:`~d3wrap.errors.TrainingError` within one log interval of a loss
-    that is not finite.
+    without an enhancer see the same. With ``checkpoints`` it goes on where the last one was written, and on a CPU ends
+    with the bits it would have ended with. Raises :class:`~d3wrap.errors.TrainingError` within one log interval of a
+    loss that is not finite.
     """
     device = dataset.features.device
     noise = stream(seed, "noise", device)
+    stored = checkpoints.load() if checkpoints is not None else None
     with computing(precision, device), initialising(seed, "fit", device):
+        # From a checkpoint too: what it keeps outside of parameters and buffers comes back like this.
         backbone.prepare(dataset, stream(seed, "prepare", device))
         stages = (*backbone.stages(), Stage("", steps, tuple(backbone.phases()), batch_size))
         _check(backbone, stages)
         total, done = sum(stage.steps for stage in stages), 0
-        began = time.perf_counter()
-        for stage in stages:
-            if stage is stages[-1] and enhancer is not None:
-                enhancer.prepare()
+        began = time.perf_counter() - (stored["seconds"] if stored else 0.0)
+        for index, stage in enumerate(stages):
+            if stored and index < stored["stage"]:
+                done += stage.steps
+                continue
+            if stored:
+                load_module_state(backbone, stored["backbone"])
+            last = index == len(stages) - 1
+            if last and enhancer is not None:
+                if stored:
+                    enhancer.load_training_state(stored["enhancer"])
+                else:
+                    enhancer.prepare()
             rows = RealBatches(
                 dataset.train_features,
                 dataset.train_labels,
@@ -71,13 +93,31 @@ def fit(
             )
             iteration = _Iteration(backbone, stage.phases, rows, noise, enhancer)
             log = LossLog(log_every, done)
+            first = 1
+            if stored:
+                iteration.load_state(stored["iteration"])
+                log.load_state(stored["log"], device)
+                set_global_streams(stored["streams"], device)
+                first, stored = stored["step"] + 1, None
             backbone.train()
-            for step in range(1, stage.steps + 1):
+            for step in range(first, stage.steps + 1):
                 log.add(iteration.run())
                 if log.full or step == stage.steps:
                     means = log.take()
                     if on_log is not None:
                         on_log(Record(done + step, means, time.perf_counter() - began, total))
+                if checkpoints is not None and done + step < total and checkpoints.due():
+                    state = {
+                        "stage": index,
+                        "step": step,
+                        "seconds": time.perf_counter() - began,
+                        "backbone": module_state(backbone),
+                        "enhancer": enhancer.training_state() if last and enhancer is not None else None,
+                        "iteration": iteration.state(),
+                        "log": log.state(),
+                        "streams": global_streams(device),
+                    }
+                    checkpoints.save(done + step, state)
             iteration.finish()
             backbone.eval()
             done += stage.steps
@@ -116,6 +156,21 @@ class _Iteration:
             if schedule is not None:
                 schedule.step()
         return losses
+
+    def state(self) -> dict[str, Any]:
+        """Return what it moves besides the networks: batches, noise, and each phase's Adam with its schedule."""
+        return {
+            "batches": self.batches.state(),
+            "noise": self.noise.get_state(),
+            "optimizers": [optimizer_state(optimizer, schedule) for _, optimizer, schedule in self.phases],
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`state` returned."""
+        self.batches.load_state(state["batches"])
+        self.noise.set_state(state["noise"])
+        for (_, optimizer, schedule), stored in zip(self.phases, state["optimizers"], strict=True):
+            load_optimizer_state(optimizer, stored, schedule)
 
     def finish(self) -> None:
         """Let go of the gradients."""
