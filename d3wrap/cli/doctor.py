@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from d3wrap.cli.script_options import ScriptCommand, compat_option, plan_of, script_arguments, script_options, shims_of
+from d3wrap.cli.script_options import (
+    ALL,
+    ScriptCommand,
+    compat_option,
+    plan_of,
+    script_arguments,
+    script_options,
+    shims_of,
+)
 
 if TYPE_CHECKING:
     from d3wrap.compat import Finding
@@ -81,7 +89,8 @@ def _next(
     """Say what to type next."""
     proposal = diagnosis.proposal
     typed = shlex.join(script)
-    shims = f"--compat {','.join(names)} " if names else ""
+    everything = options["compat"] == ALL
+    shims = "--compat " if everything else f"--compat {','.join(names)} " if names else ""
     if proposal is not None:
         yield f"\nProposed d3.yaml:\n\n{proposal.text}"
     if diagnosis.attachable and proposal is None:

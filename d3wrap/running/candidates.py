@@ -115,7 +115,10 @@ def called_candidates(view: View, data: Data, own: OwnCode) -> list[Candidate]:
             )
             ranked.append(((not plain, hidden, depth), made))
             break
-    return [made for _, made in sorted(ranked, key=lambda pair: pair[0])]
+    whole = [made.name for (_, hidden, _), made in ranked if not hidden]
+    # What is inside a network that gives features itself is not what generates.
+    kept = [pair for pair in ranked if not pair[0][1] or not any(pair[1].name.startswith(name) for name in whole)]
+    return [made for _, made in sorted(kept, key=lambda pair: pair[0])]
 
 
 def is_own_network(network: nn.Module, own: OwnCode) -> bool:

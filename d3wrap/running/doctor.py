@@ -48,6 +48,7 @@ class Doctor:
         self.report: object = None
         self.proposal: Proposal | None = None
         self._data: Data | None = None
+        self._found = False
         self._session: contextlib.ExitStack = contextlib.ExitStack()
         self._attempt: Session | None = None
 
@@ -80,8 +81,8 @@ class Doctor:
             self._attach(plan)
             assert self._attempt is not None
             self._attempt.begin(view.stepping, sys._getframe(1))
-        elif late:
-            raise Stop
+        elif late or (best is not None and best.steps_here):
+            raise Stop  # its network is known, and what else it is called with will not be
 
     def _best(self, view: View, settle: bool) -> Candidate | None:
         """Return the likeliest way to generate; one that is not certain only when it is time to settle."""
@@ -99,6 +100,7 @@ class Doctor:
         return here[0] if here else None
 
     def _propose(self, view: View, best: Candidate | None) -> Proposal:
+        self._found = best is not None
         self.proposal = propose(self.script, view, self._data, best, self.own)
         return self.proposal
 
@@ -121,7 +123,7 @@ class Doctor:
         elif self._attempt is None:
             lines += self._seen()
         failed = bool(outcome.code) and not stopped and fault is None
-        if failed and self.proposal is not None and not self.proposal.complete:
+        if failed and not self._found:
             self.proposal = None  # the script did not come far enough to say what to fill in
         return Diagnosis(lines, False, self.proposal)
 

@@ -40,7 +40,8 @@ def propose(script: Path, view: View, data: Data | None, candidate: Candidate | 
 def _generator(candidate: Candidate) -> Iterator[str]:
     yield f"# {candidate.about}"
     if not candidate.certain:
-        yield "# CHECK this against the script: it could not be known for certain"
+        fill_in = "" if candidate.complete else f", and put what it is called with in the place of {FILL_IN}"
+        yield f"# CHECK this against the script: it could not be known for certain{fill_in}"
     if candidate.sample:
         yield from ("sample:", *(f'  - "{line}"' for line in candidate.sample))
     else:

@@ -232,6 +232,20 @@ def test_a_call_with_more_than_noise_and_semantics_is_proposed_as_a_line(reposit
     assert 'sample:\n  - "netG(noise(3), semantics, t=0)"' in proposed(diagnosis)
 
 
+def test_what_a_call_needs_besides_is_left_to_fill_in(repository):
+    """A time step is an integer, and of no known range."""
+    rewrite(
+        "\n\nclass MLP_G(MLP_G):\n"
+        "    def forward(self, z, att, t):\n        return super().forward(z, att) * (1 + t[:, None])\n",
+        "netG(torch.randn(8, opt.nz), att, torch.randint(4, (8,)))",
+    )
+    diagnosis = examine("module.py", arguments=("--steps", "9"))
+    assert not diagnosis.attachable
+    assert not diagnosis.proposal.complete
+    assert 'sample:\n  - "netG(noise(3), semantics, FILL_IN)"\noptimizer: optimizerG' in proposed(diagnosis)
+    assert "ended with" not in "\n".join(diagnosis.lines)
+
+
 def test_which_of_several_outputs_holds_the_features_is_proposed(repository):
     rewrite(
         "\n\nclass MLP_G(MLP_G):\n    def forward(self, z, att):\n        return z, super().forward(z, att)\n",
