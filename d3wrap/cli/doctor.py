@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),
-    default=20.0,
+    default=60.0,
     show_default=True,
-    help="How long to look for the generator after the script's first optimizer step.",
+    help="How long to look after the script's first optimizer step, e.g. where it trains a classifier first.",
 )
 @script_arguments
 @click.pass_context

@@ -64,12 +64,17 @@ class Candidate:
         return not any(FILL_IN in line for line in self.sample)
 
 
-def find_data(view: View) -> Data | None:
-    """Return the first data in the scope that is recognised, else the first that is not, with the reason."""
+def find_data(view: View, known: dict[int, tuple[object, Recognised]]) -> Data | None:
+    """Return the first data in the scope that is recognised, else the first that is not, with the reason.
+
+    ``known`` keeps what was recognised with the object itself, since it takes a while where there is much data.
+    """
     failed: Data | None = None
     for name, value in _data_objects(view):
         try:
-            return Data(name, foreign_dataset(value))
+            if id(value) not in known:
+                known[id(value)] = (value, foreign_dataset(value))
+            return Data(name, known[id(value)][1])
         except D3WrapError as error:
             failed = failed or Data(name, None, str(error))
     return failed

@@ -11,6 +11,7 @@ from typing import Any
 
 from d3wrap.config import ConfigDocument, parse_value
 from d3wrap.errors import D3WrapError
+from d3wrap.foreign import Recognised
 from d3wrap.running.candidates import Candidate, Data, called_candidates, calls_in_words, find_data
 from d3wrap.running.guesses import guessed_candidates
 from d3wrap.running.own_code import OwnCode
@@ -18,11 +19,13 @@ from d3wrap.running.plan import Plan, read_plan
 from d3wrap.running.proposal import Proposal, propose
 from d3wrap.running.script import Outcome, as_main, execute, show
 from d3wrap.running.session import Session
-from d3wrap.running.stopping import Stop
+from d3wrap.running.stopping import Deadline, Stop
 from d3wrap.running.survey import Survey, View
 
 AT_ONCE: Mapping[str, Any] = {"start_step": 0, "every": 1, "inner_steps": 1}
 """Changes of a plan under the doctor: D³ begins at the first step, so that the script need not run on."""
+
+NEVER = "D³ was attached, but its optimizer made no step after that: is it the one that trains the generator?"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Doctor:
     prints goes to stderr.
     """
 
-    def __init__(self, script: Path, arguments: Sequence[str], plan: Plan | None, seconds: float = 20.0) -> None:
+    def __init__(self, script: Path, arguments: Sequence[str], plan: Plan | None, seconds: float = 60.0) -> None:
         self.script, self.arguments, self.plan, self.seconds = script, arguments, plan, seconds
         self.own = OwnCode(script)
         self.told: list[str] = []
@@ -51,6 +54,8 @@ class Doctor:
         self._found = False
         self._session: contextlib.ExitStack = contextlib.ExitStack()
         self._attempt: Session | None = None
+        self._deadline = Deadline(seconds)
+        self._cache: dict[int, tuple[object, Recognised]] = {}
 
     def examine(self) -> Diagnosis:
         """Run the script, and say what was found."""
@@ -67,6 +72,7 @@ class Doctor:
         quick = replace(plan, attach={**plan.attach, **AT_ONCE}, d3={**plan.d3, "teacher_epochs": 0})
         self._attempt = Session(quick, self.own, self.main, tell=self.told.append, report=self._stop)
         self._session.enter_context(self._attempt)
+        self._session.enter_context(self._deadline)
 
     def _stop(self, report: object) -> None:
         self.report = report
@@ -82,11 +88,12 @@ class Doctor:
             assert self._attempt is not None
             self._attempt.begin(view.stepping, sys._getframe(1))
         elif late or (best is not None and best.steps_here):
-            raise Stop  # its network is known, and what else it is called with will not be
+            self._deadline.passed = late  # else its network is known, and what else it is called with will not be
+            raise Stop
 
     def _best(self, view: View, settle: bool) -> Candidate | None:
         """Return the likeliest way to generate; one that is not certain only when it is time to settle."""
-        self._data = find_data(view)
+        self._data = find_data(view, self._cache)
         if self._data is None or self._data.recognised is None:
             return None
         called = called_candidates(view, self._data, self.own)
@@ -119,9 +126,11 @@ class Doctor:
         elif outcome.code and not stopped:
             lines.append(f"the script ended with exit code {outcome.code} before D³ could be attached")
         if self._attempt is not None and fault is None:
-            lines.append(self._attempt.not_attached())
+            lines.append(NEVER if self._attempt.handle is not None else self._attempt.not_attached())
         elif self._attempt is None:
             lines += self._seen()
+        if self._deadline.passed:
+            lines.append(f"looked for {self.seconds:g} s after the first optimizer step; --seconds looks longer")
         failed = bool(outcome.code) and not stopped and fault is None
         if failed and not self._found:
             self.proposal = None  # the script did not come far enough to say what to fill in

@@ -94,13 +94,13 @@ def scope_of(frame: FrameType | None, own: OwnCode, main: Mapping[str, Any]) -> 
     while frame is not None:
         code = frame.f_code
         if frame.f_globals is main or not own.is_library(code.co_filename):
-            if code.co_name == "<module>":
-                if frame.f_globals is main:
-                    break
-            else:
-                file = Path(code.co_filename).name
+            module = code.co_name == "<module>"
+            if module and frame.f_globals is main:
+                break
+            file = Path(code.co_filename).name
+            if not module:
                 local.append(Namespace(f"{code.co_qualname} ({file}:{frame.f_lineno})", dict(frame.f_locals)))
-                modules.setdefault(id(frame.f_globals), Namespace(f"the globals of {file}", frame.f_globals))
+            modules.setdefault(id(frame.f_globals), Namespace(f"the globals of {file}", frame.f_globals))
         frame = frame.f_back
     modules.pop(id(main), None)
     return Scope((*local, *modules.values(), Namespace("the script's globals", main)))

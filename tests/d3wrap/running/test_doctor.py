@@ -1,6 +1,7 @@
 """The doctor: what a stranger's script is, without training it, and the d3.yaml that fits."""
 
 import re
+import sys
 import types
 from pathlib import Path
 
@@ -97,6 +98,31 @@ def test_names_that_are_not_there_are_listed_with_candidates(repository):
     text = "\n".join(diagnosis.lines)
     assert "netGG   (wrong.yaml:1: generator): no such name; near it: netG" in text
     assert "MLP_G, 35 parameters" in text
+
+
+def test_it_does_not_wait_for_ever_for_names_that_may_come(repository):
+    Path("wrong.yaml").write_text("generator: netGG\ndata: data\n")
+    diagnosis = examine("module.py", "wrong.yaml", seconds=0.0, arguments=("--steps", "1000000"))
+    assert "looked for 0 s after the first optimizer step; --seconds looks longer" in diagnosis.lines
+    diagnosis = examine("module.py", "module.yaml", seconds=0.0, arguments=("--steps", "1000000"))
+    assert not diagnosis.attachable
+
+
+def test_an_optimizer_that_never_steps_is_said(repository):
+    edit("module.py", "    optimizerG.step()", "    pass")
+    diagnosis = examine("module.py", "module.yaml")
+    assert not diagnosis.attachable
+    assert "D³ was attached, but its optimizer made no step after that" in "\n".join(diagnosis.lines)
+
+
+def test_training_in_a_module_that_the_script_imports_is_found(repository):
+    Path("start.py").write_text("import module\n")
+    try:
+        diagnosis = examine("start.py")
+    finally:
+        sys.modules.pop("module", None)
+    assert diagnosis.attachable, diagnosis.lines
+    assert proposed(diagnosis) == "generator: netG\noptimizer: optimizerG\ndata: data"
 
 
 def test_an_error_of_d3wrap_is_its_finding(repository):
