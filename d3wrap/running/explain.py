@@ -64,7 +64,7 @@ def _training(options: RunOptions) -> Iterator[str]:
         "what they were."
     )
     yield (
-        f"Before {'each' if every == 1 else f'every {every}th'} step of {goes} adds D³'s gradient to the script's, and "
+        f"Before {'each step' if every == 1 else f'one in {every} steps'} of {goes} adds D³'s gradient to the script's, and "
         "puts the script's back after the step."
     )
 

@@ -118,7 +118,7 @@ def test_explain_says_what_happens_and_does_nothing(typed):
         "Runs `python module.py --steps 2` in this process",
         "data, table, netG",
         "netG(noise(3), semantics)",
-        "every 3th step",
+        "one in 3 steps of",
         "results.json",
         "os._exit",
         "put back",
@@ -168,7 +168,7 @@ def test_a_recipe_can_be_changed_by_a_file(typed):
     Path("more.yaml").write_text("every: 7\n")
     result = typed(f"run --recipe {name} --plugin-config more.yaml --explain module.py")
     assert result.exit_code == 0, result.output
-    assert "every 7th step" in result.stdout
+    assert "one in 7 steps of" in result.stdout
 
 
 def test_the_doctor_says_what_old_calls_there_are_and_which_shims_supply_them(typed):
