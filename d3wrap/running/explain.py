@@ -59,14 +59,12 @@ def _training(options: RunOptions) -> Iterator[str]:
         yield f"Pauses D³ at once: every step of {goes} is the script's own, bit for bit."
         return
     every = options.plan.attach.get("every", 1)
+    which = "each step" if every == 1 else f"one in {every} steps"
     yield (
         "Trains a teacher and a student of its own, with random streams of its own: the script's random numbers stay "
         "what they were."
     )
-    yield (
-        f"Before {'each step' if every == 1 else f'one in {every} steps'} of {goes} adds D³'s gradient to the script's, and "
-        "puts the script's back after the step."
-    )
+    yield (f"Before {which} of {goes} adds D³'s gradient to the script's, and puts the script's back after the step.")
 
 
 def _ending(options: RunOptions) -> Iterator[str]:
