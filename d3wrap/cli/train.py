@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,11 @@ import click
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
 from d3wrap.cli.options import data_options, device_options, out_options, training_options
+from d3wrap.cli.out_folder import as_json, open_folder
+from d3wrap.cli.run_options import checkpoint_option
 from d3wrap.comparison.run import train as run_training
 from d3wrap.comparison.run_folder import RunFolder
-from d3wrap.files import write_json
+from d3wrap.comparison.run_lock import locked
 from d3wrap.manager import load_plugins
 from d3wrap.training.progress import watching
 
@@ -31,20 +32,42 @@ from d3wrap.training.progress import watching
 @training_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @device_options
+@checkpoint_option
 @out_options
 @config_option
-def train(generator: str, arm: Any, seed: int, out: Path | None, overwrite: bool, **options: Any) -> None:
+def train(
+    generator: str,
+    arm: Any,
+    seed: int,
+    checkpoint_every: float,
+    out: Path | None,
+    overwrite: bool,
+    **options: Any,
+) -> None:
     """Train one generator, with D³ or without, and keep its weights.
 
-    `d3wrap evaluate FOLDER` measures it; `d3wrap compare` does both for both arms.
+    `d3wrap evaluate FOLDER` measures it; `d3wrap compare` does both for both arms. Stopped or killed, the same command
+    with the same --out goes on from the last checkpoint.
     """
     plugins = load_plugins(block=options["block"])
     plan = prepare.plan(generator, options, plugins)
     dataset = prepare.load(options)
-    folder = prepare.new_folder(out, overwrite, "train")
-    write_json(folder / prepare.MARK, {"command": sys.argv})
-    with watching(f"{generator} {arm}, seed {seed}") as on_log:
-        trained = run_training(plan, dataset, arm, seed, plugins, RunFolder(folder), on_log)
-    steps = trained.backbone.settings.steps
-    click.echo(f"{generator} ({arm}, seed {seed}): {steps} steps in {trained.seconds:.0f} s; weights in {folder}/")
-    click.echo(f"next: d3wrap evaluate {folder}")
+    config = as_json({"generator": generator, "arm": arm, "seed": seed, "plugins": plugins.names, **options})
+    path, goes_on = open_folder(out, overwrite, "train", config)
+    folder = RunFolder(path, resume=goes_on)
+    with locked(path):
+        folder.clean()
+        if (path / "training.json").exists():
+            click.echo(f"{generator} ({arm}, seed {seed}) is trained already; weights in {path}/")
+        else:
+            if goes_on:
+                click.echo(f"going on with what {path}/ holds")
+            with watching(f"{generator} {arm}, seed {seed}") as on_log:
+                trained = run_training(
+                    plan, dataset, arm, seed, plugins, folder, on_log, checkpoint_every=checkpoint_every
+                )
+            steps = trained.backbone.settings.steps
+            click.echo(
+                f"{generator} ({arm}, seed {seed}): {steps} steps in {trained.seconds:.0f} s; weights in {path}/"
+            )
+    click.echo(f"next: d3wrap evaluate {path}")

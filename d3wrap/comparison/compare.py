@@ -1,74 +1,130 @@
-"""Baseline and enhanced arms of several generators and seeds, one after the other."""
+"""Baseline and enhanced arms of several generators and seeds, each run a job of its own."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from torch import Tensor
 
+from d3wrap.comparison.job import Job, finished, run_job, write_error
 from d3wrap.comparison.picture import digit_sheet
 from d3wrap.comparison.results import RunResult
-from d3wrap.comparison.run import Arm, Plan, measure, results, train
-from d3wrap.comparison.run_folder import RunFolder
+from d3wrap.comparison.run import Arm, Plan
 from d3wrap.comparison.storage import Results, write_results
+from d3wrap.comparison.stored import load_trained
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.errors import D3WrapWarning, MissingExtraError
 from d3wrap.evaluation.modes import evaluating
-from d3wrap.files import write_json
+from d3wrap.executors.executor import Executor
 from d3wrap.generator import Backbone
 from d3wrap.manager import Plugins
 from d3wrap.seeds import stream
-from d3wrap.training.log import Record
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 PICTURES = 12
 """Generated pictures of each unseen class and arm, where features are pictures."""
 
-Watch = Callable[[str], AbstractContextManager[Callable[[Record], None]]]
-"""Called with a run's label; gives what is told of each log interval."""
+Watch = Callable[[Sequence[Job]], AbstractContextManager[None]]
+"""Called with the jobs to do; shows how far they are."""
+OnResult = Callable[[Sequence[RunResult], bool], None]
+"""Told of each run's results, and whether they were there before."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that gave no result; ``error.txt`` in the job's folder has the whole story."""
+
+    job: Job
+    fault: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison came to: the results of all complete pairs, ``None`` where there is none, and what failed."""
+
+    results: Results | None
+    failures: Sequence[Failure]
+
+
+def make_jobs(plans: Iterable[Plan], seeds: Sequence[int], out: Path, **options: Any) -> list[Job]:
+    """Return a job for both arms of every plan and seed, in that order; ``options`` are further fields of a job.
+
+    Each has its folder, ``GENERATOR/seed-N/ARM`` in ``out``.
+    """
+    return [
+        Job(plan, arm, seed, out / plan.generator / f"seed-{seed}" / arm, **options)
+        for plan in plans
+        for seed in seeds
+        for arm in ARMS
+    ]
 
 
 def compare(
-    plans: Sequence[Plan],
+    jobs: Sequence[Job],
     dataset: GZSLDataset,
-    seeds: Sequence[int],
     plugins: Plugins,
     out: Path,
     *,
+    executor: Executor,
     watch: Watch,
-    on_result: Callable[[Sequence[RunResult]], None],
+    on_result: OnResult,
     config: Mapping[str, Any],
     command: Sequence[str] = (),
-) -> Results:
-    """Run both arms of every plan for every seed and write ``results.json`` and ``results.csv`` into ``out``.
+) -> Comparison:
+    """Do the jobs that are not done yet and write ``results.json`` and ``results.csv`` into ``out``.
 
-    The arms of a seed share data order, noise and initial weights. Each run has its folder
-    ``GENERATOR/seed-N/ARM`` with its manifest, losses, weights and ``result.json``. Where features are pictures,
-    ``GENERATOR/generated.png`` shows real and generated ones of the first seed.
+    The arms of a seed share data order, noise and initial weights. Each run has its folder with its manifest, losses,
+    weights and ``result.json``; see :func:`~d3wrap.comparison.job.run_job`. Where features are pictures,
+    ``GENERATOR/generated.png`` shows real and generated ones of the first complete seed. One run that fails stops no
+    other, and what is written holds the pairs that are complete. Raises :class:`~d3wrap.errors.DataError` before
+    anything is done where a job's folder holds another run.
     """
-    runs: list[RunResult] = []
-    for plan in plans:
-        pictures: dict[str, Tensor] = {}
-        for seed in seeds:
-            for arm in ARMS:
-                folder = RunFolder(out / plan.generator / f"seed-{seed}" / arm)
-                with watch(f"{plan.generator} {arm}, seed {seed}") as on_log:
-                    trained = train(plan, dataset, arm, seed, plugins, folder, on_log)
-                    evaluation, seconds = measure(plan, dataset, seed, trained)
-                found = results(plan, dataset, arm, seed, trained, evaluation, seconds)
-                write_json(folder.path / "result.json", [run.as_dict() for run in found])
-                on_result(found)
-                runs += found
-                if dataset.image_shape is not None and seed == seeds[0]:
-                    pictures[arm] = _generated(trained.backbone, dataset, seed)
-        if dataset.image_shape is not None:
-            title = f"{plan.generator}, seed {seeds[0]}"
-            _draw(out / plan.generator / "generated.png", pictures, dataset, dataset.image_shape, title)
-    return write_results(out, runs, config, command)
+    found = {job.folder: finished(job, dataset, plugins) for job in jobs}
+    for runs in filter(None, found.values()):
+        on_result(runs, True)
+    failures = []
+    waiting = [job for job in jobs if not found[job.folder]]
+    with watch(waiting):
+        for ended in executor.run(run_job, waiting) if waiting else ():
+            job, fault = ended.item, ended.fault
+            if fault is None:
+                found[job.folder] = finished(job, dataset, plugins)
+                if found[job.folder]:
+                    on_result(found[job.folder], False)
+                    continue
+                fault = "it ended, and no result of it can be seen from here: its folder must be on a shared disk"
+            if ended.died:
+                write_error(job.folder, f"{fault}\n")
+            failures.append(Failure(job, fault))
+    complete = [job for job in jobs if all(found[job.folder.with_name(arm)] for arm in ARMS)]
+    if not complete:
+        return Comparison(None, failures)
+    _draw_generated(complete, dataset, plugins, out)
+    runs = [run for job in complete for run in found[job.folder]]
+    return Comparison(write_results(out, runs, config, command), failures)
+
+
+def _draw_generated(jobs: Sequence[Job], dataset: GZSLDataset, plugins: Plugins, out: Path) -> None:
+    """Draw ``generated.png`` of each generator, from both arms of its first seed."""
+    if dataset.image_shape is None:
+        return
+    for generator in dict.fromkeys(job.plan.generator for job in jobs):
+        own = [job for job in jobs if job.plan.generator == generator]
+        seed = own[0].seed
+        pictures: dict[str, Tensor] = {
+            job.arm: _generated(
+                load_trained(job.folder, job.plan, dataset, job.arm, seed, plugins).backbone, dataset, seed
+            )
+            for job in own
+            if job.seed == seed
+        }
+        path = out / generator / "generated.png"
+        _draw(path, pictures, dataset, dataset.image_shape, f"{generator}, seed {seed}")
 
 
 def _generated(generator: Backbone, dataset: GZSLDataset, seed: int) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from d3wrap.checkpoints.checkpoints import EVERY
 from d3wrap.comparison.manifest import manifest, versions
 from d3wrap.comparison.results import DIAGNOSTICS, METRICS, RunResult
 from d3wrap.comparison.run_folder import RunFolder
@@ -19,6 +20,7 @@ from d3wrap.evaluation.fitting import CLASSIFIERS
 from d3wrap.files import write_json
 from d3wrap.generator import Backbone
 from d3wrap.manager import Plugins
+from d3wrap.seeds import initialising
 from d3wrap.settings import D3Settings
 from d3wrap.training.log import Record
 from d3wrap.training.loop import fit
@@ -65,9 +67,15 @@ def build(plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, plugins: Plugin
 
 
 def describe(
-    plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, backbone: Backbone, plugins: Plugins
+    plan: Plan,
+    dataset: GZSLDataset,
+    arm: Arm,
+    seed: int,
+    backbone: Backbone,
+    plugins: Plugins,
+    command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Return the manifest of a run: enough to build it again."""
+    """Return the manifest of a run: enough to build it again. ``command`` is by default that of this process."""
     config = {
         "data": dict(plan.source),
         "generator": plan.generator,
@@ -78,7 +86,7 @@ def describe(
         "block": list(plan.block),
         "plugins": list(plugins.names),
     }
-    return manifest(config=config, seed=seed, arm=arm, dataset=dataset, precision=plan.precision)
+    return manifest(config=config, seed=seed, arm=arm, dataset=dataset, precision=plan.precision, command=command)
 
 
 def train(
@@ -89,17 +97,31 @@ def train(
     plugins: Plugins,
     folder: RunFolder,
     on_log: Callable[[Record], None] | None = None,
+    *,
+    checkpoint_every: float = EVERY,
+    command: Sequence[str] | None = None,
 ) -> Trained:
-    """Train one arm; ``folder`` gets manifest, losses as they come, and at the end weights and ``training.json``."""
+    """Train one arm; ``folder`` gets manifest, losses as they come, and at the end weights and ``training.json``.
+
+    Training goes on from a checkpoint that is there, and writes one every ``checkpoint_every`` seconds (0: after every
+    step); they are removed when it ends. Raises :class:`~d3wrap.errors.DataError` where another run is stored there.
+    """
     backbone, enhancer = build(plan, dataset, arm, seed, plugins)
 
     def log(record: Record) -> None:
-        folder.append_metrics({"step": record.step, "seconds": round(record.seconds, 3), "losses": dict(record.losses)})
+        folder.append_metrics(
+            {
+                "step": record.step,
+                "total": record.total,
+                "seconds": round(record.seconds, 3),
+                "losses": dict(record.losses),
+            }
+        )
         if on_log is not None:
             on_log(record)
 
-    folder.write_manifest(describe(plan, dataset, arm, seed, backbone, plugins))
-    began = time.perf_counter()
+    folder.begin(describe(plan, dataset, arm, seed, backbone, plugins, command))
+    checkpoints = folder.checkpoints(checkpoint_every)
     fit(
         backbone,
         dataset,
@@ -110,19 +132,22 @@ def train(
         precision=plan.precision,
         log_every=plan.log_every,
         on_log=log,
+        checkpoints=checkpoints,
     )
-    seconds = time.perf_counter() - began
+    seconds = checkpoints.seconds
     folder.save_weights("generator", backbone)
     if enhancer is not None:
         folder.save_weights("enhancer", enhancer.state_dict())
     write_json(folder.path / "training.json", {"seconds": seconds})
+    checkpoints.clear()
     return Trained(backbone, enhancer, seconds)
 
 
 def measure(plan: Plan, dataset: GZSLDataset, seed: int, trained: Trained) -> tuple[Evaluation, float]:
     """Measure a trained arm; return what its classifiers reached and the seconds that took."""
-    began = time.perf_counter()
-    with computing(plan.precision, dataset.features.device):
+    began, device = time.perf_counter(), dataset.features.device
+    # Nothing here should draw from the global streams; what does so all the same gives the same in every process.
+    with computing(plan.precision, device), initialising(seed, "measure", device):
         evaluation = evaluate_generator(
             trained.backbone,
             dataset,

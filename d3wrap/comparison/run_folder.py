@@ -1,4 +1,4 @@
-"""One folder per run: ``manifest.json``, ``metrics.jsonl`` and weights."""
+"""One folder per run: ``manifest.json``, ``metrics.jsonl``, weights, and checkpoints while it is under way."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from d3wrap.checkpoints import Checkpoints
+from d3wrap.comparison.identity import bits_depend_on, require_same
 from d3wrap.errors import DataError
 from d3wrap.files import atomic_path, write_json
 
@@ -19,14 +21,38 @@ from d3wrap.files import atomic_path, write_json
 class RunFolder:
     """The folder of one run, created where it does not exist.
 
-    Raises :class:`~d3wrap.errors.DataError` where a run is already stored there: a run is never written over.
+    Raises :class:`~d3wrap.errors.DataError` where a run is already stored there: a run is never written over. With
+    ``resume`` it is gone on with instead.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
         self.path = Path(path)
-        if (self.path / "manifest.json").exists():
+        if not resume and (self.path / "manifest.json").exists():
             raise DataError(f"{self.path}: holds a run already; choose another folder or remove it")
         self.path.mkdir(parents=True, exist_ok=True)
+        self._manifest: Mapping[str, Any] = {}
+
+    def clean(self) -> None:
+        """Remove what an earlier attempt left half-written, and why it failed; only one that holds the lock may."""
+        for left in [*self.path.glob(".*.tmp"), *self.path.glob("checkpoints/.*.tmp"), self.path / "error.txt"]:
+            left.unlink(missing_ok=True)
+
+    def begin(self, manifest: Mapping[str, Any]) -> None:
+        """Write ``manifest.json``, or check that the one there is of the same run.
+
+        Raises :class:`~d3wrap.errors.DataError` that shows the difference.
+        """
+        path = self.path / "manifest.json"
+        if path.exists():
+            require_same(path, manifest)
+        else:
+            self.write_manifest(manifest)
+        self._manifest = manifest
+
+    def checkpoints(self, every: float) -> Checkpoints:
+        """Return the run's checkpoints, in a folder of that name; ``metrics.jsonl`` follows them. See :meth:`begin`."""
+        made_with = bits_depend_on(self._manifest)
+        return Checkpoints(self.path / "checkpoints", every, made_with, self.path / "metrics.jsonl")
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write ``manifest.json``."""

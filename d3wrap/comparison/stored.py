@@ -16,7 +16,7 @@ from d3wrap.comparison.run_folder import load_weights, read_weights
 from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset, load_dataset
 from d3wrap.errors import D3WrapWarning, DataError
-from d3wrap.manager import load_plugins
+from d3wrap.manager import Plugins, load_plugins
 from d3wrap.settings import D3Settings
 from d3wrap.training.precision import resolve_device
 
@@ -70,7 +70,7 @@ def load_run(
     those it was trained on, or weights do not fit.
     """
     stored = read_manifest(folder)
-    training = _read(folder / "training.json", {"seconds": int | float}, "the run did not end; train it again")
+    _training_seconds(folder)
     config: Mapping[str, Any] = stored["config"]
     plugins = load_plugins(block=config["block"])
     if list(plugins.names) != config["plugins"]:
@@ -97,11 +97,25 @@ def load_run(
         block=config["block"],
     )
     arm, seed = cast(Arm, stored["arm"]), int(stored["seed"])
+    return plan, dataset, arm, seed, load_trained(folder, plan, dataset, arm, seed, plugins)
+
+
+def load_trained(folder: Path, plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, plugins: Plugins) -> Trained:
+    """Build the networks of a run and load their weights.
+
+    Raises :class:`~d3wrap.errors.DataError` where training did not end, or weights do not fit.
+    """
+    seconds = _training_seconds(folder)
     backbone, enhancer = build(plan, dataset, arm, seed, plugins)
     load_weights(folder / "generator.safetensors", backbone)
     if enhancer is not None:
         enhancer.load_state_dict(read_weights(folder / "enhancer.safetensors"))
-    return plan, dataset, arm, seed, Trained(backbone, enhancer, training["seconds"])
+    return Trained(backbone.eval(), enhancer, seconds)
+
+
+def _training_seconds(folder: Path) -> float:
+    hint = "the run did not end; train it again"
+    return float(_read(folder / "training.json", {"seconds": int | float}, hint)["seconds"])
 
 
 def _check_same(recorded: Mapping[str, str], dataset: GZSLDataset, folder: Path) -> None:
