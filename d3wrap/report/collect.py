@@ -1,0 +1,224 @@
+"""Gather what the report shows: results, and what each run left in its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from d3wrap.comparison.artefacts_reading import Artefacts, read_artefacts
+from d3wrap.comparison.results import RunResult
+from d3wrap.comparison.statistics import holm
+from d3wrap.comparison.storage import Results, read_results
+from d3wrap.comparison.summary import SummaryRow, summarise
+from d3wrap.errors import DataError
+
+ARMS = ("baseline", "enhanced")
+Value = TypeVar("Value")
+Losses = Sequence[tuple[int, Mapping[str, float]]]
+"""Steps and the mean of each loss over the interval before."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What the folder of one run holds; ``None`` and a line in ``missing`` for what it lacks."""
+
+    folder: Path
+    manifest: Mapping[str, Any] | None
+    losses: Losses | None
+    artefacts: Artefacts | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One generator on one dataset: both arms, every classifier, every seed."""
+
+    source: Path
+    results: Results
+    runs: Sequence[RunResult]
+    files: Mapping[tuple[str, int], RunFiles]
+    """By arm and seed; empty where the folders are not beside ``results.json``."""
+    summary: Sequence[SummaryRow]
+    """``holm_p`` is adjusted for all rows of the same metric, of every comparison that is reported together."""
+    distinction: str = ""
+    """What tells it from another of the same name that is reported together with it."""
+
+    @property
+    def first(self) -> RunResult:
+        """A run that stands for what all runs share."""
+        return self.runs[0]
+
+    @property
+    def title(self) -> str:
+        """Generator and dataset, and what else tells this comparison from others."""
+        share = "" if self.first.train_fraction == 1 else f", {100 * self.first.train_fraction:g} % of training images"
+        return f"{self.first.generator} on {self.first.dataset}{share}{self.distinction}"
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the runs, ascending."""
+        return sorted({run.seed for run in self.runs})
+
+    @property
+    def classifiers(self) -> list[str]:
+        """Classifiers, in the order of the results."""
+        return list(dict.fromkeys(run.classifier for run in self.runs))
+
+    @property
+    def headline(self) -> str:
+        """The classifier of the verdict: the softmax classifier, else the first that was measured."""
+        return "softmax" if "softmax" in self.classifiers else self.classifiers[0]
+
+    def row(self, classifier: str, metric: str) -> SummaryRow:
+        """Return one line of the summary."""
+        return next(row for row in self.summary if (row.classifier, row.metric) == (classifier, metric))
+
+    def by_seed(self, arm: str, classifier: str) -> dict[int, RunResult]:
+        """Return the runs of one arm, measured by one classifier."""
+        found = [run for run in self.runs if (run.arm, run.classifier) == (arm, classifier)]
+        return {run.seed: run for run in sorted(found, key=lambda run: run.seed)}
+
+    def artefacts(self, arm: str) -> dict[int, Artefacts]:
+        """Return the artefacts of one arm by seed, of runs that have them."""
+        found = {seed: files.artefacts for (one, seed), files in sorted(self.files.items()) if one == arm}
+        return {seed: artefacts for seed, artefacts in found.items() if artefacts is not None}
+
+    def missing(self) -> list[str]:
+        """Say what runs lack, in sentences."""
+        if not self.files:
+            return [f"{self.source}: the folders of the runs are not beside results.json, so only numbers are shown."]
+        lacking = [run for run in ((a, s) for a in ARMS for s in self.seeds) if run not in self.files]
+        return [
+            *(f"{self.source}: the {arm} run of seed {seed} has no folder." for arm, seed in lacking),
+            *dict.fromkeys(line for files in self.files.values() for line in files.missing),
+        ]
+
+
+def collect(folders: Iterable[Path]) -> list[Comparison]:
+    """Read the results in each of ``folders``: one comparison per dataset, generator, preset and training share.
+
+    Comparisons of several folders stay apart, even where they have the same names: their settings may differ. Raises
+    :class:`~d3wrap.errors.DataError` for results that cannot be read; whatever else a folder lacks is only said.
+    """
+    distinct = {folder.resolve(): folder for folder in folders}.values()
+    return _told_apart(_adjusted([comparison for folder in distinct for comparison in _of_folder(folder)]))
+
+
+def _told_apart(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    titles = [one.title for one in comparisons]
+    return [
+        replace(one, distinction=f", preset {one.first.preset}, in {one.source}") if titles.count(title) > 1 else one
+        for one, title in zip(comparisons, titles, strict=True)
+    ]
+
+
+def _adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    families: dict[str, list[float]] = {}
+    for comparison in comparisons:
+        for row in comparison.summary:
+            families.setdefault(row.metric, []).append(row.difference.wilcoxon_p)
+    adjusted = {metric: iter(holm(family)) for metric, family in families.items()}
+    return [
+        replace(one, summary=[replace(row, holm_p=next(adjusted[row.metric])) for row in one.summary])
+        for one in comparisons
+    ]
+
+
+def _of_folder(source: Path) -> list[Comparison]:
+    results = read_results(source)
+    if not results.runs:
+        raise DataError(f"{source}: holds no runs, so there is nothing to report")
+    folder = source if source.is_dir() else source.parent
+    files = _run_folders(folder)
+    groups: dict[tuple[str, ...], list[RunResult]] = {}
+    for run in results.runs:
+        groups.setdefault(_key(run), []).append(run)
+    return [
+        Comparison(
+            folder, results, runs, {key[-2:]: read_run(path) for key, path in _own(files, group)}, summarise(runs)
+        )
+        for group, runs in groups.items()
+    ]
+
+
+def _key(run: RunResult) -> tuple[str, ...]:
+    return (run.dataset, run.features, run.generator, run.preset, f"{run.train_fraction}", run.protocol)
+
+
+def _own(files: Mapping[Any, Path], group: tuple[str, ...]) -> list[tuple[Any, Path]]:
+    return [(key, path) for key, path in files.items() if key[:-2] == group]
+
+
+def _run_folders(folder: Path) -> dict[tuple[Any, ...], Path]:
+    """Return the folders of finished runs below ``folder`` by their :func:`_key`, arm and seed."""
+    found: dict[tuple[Any, ...], Path] = {}
+    for path in sorted(folder.rglob("result.json")):
+        try:
+            run = RunResult.from_dict(json.loads(path.read_text(encoding="utf-8"))[0])
+        except (DataError, OSError, ValueError, TypeError, LookupError, RecursionError):
+            continue  # not a run that these results could hold
+        found.setdefault((*_key(run), run.arm, run.seed), path.parent)
+    return found
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Read the folder of one run; what cannot be read is ``None``, and ``missing`` says why."""
+    missing: list[str] = []
+
+    def tried(read: Callable[[Path], Value]) -> Value | None:
+        try:
+            return read(folder)
+        except DataError as error:
+            missing.append(f"{error}.")
+            return None
+
+    manifest, losses, artefacts = tried(_manifest), tried(read_losses), tried(read_artefacts)
+    return RunFiles(folder, manifest, losses, artefacts, tuple(missing))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(stored, dict):
+        raise DataError(f"{path}: expected a mapping, found {type(stored).__name__}")
+    return stored
+
+
+def read_losses(folder: Path) -> Losses:
+    """Read ``metrics.jsonl``: steps and losses; a last line that was cut off while it was written is left out.
+
+    Raises :class:`~d3wrap.errors.DataError` naming the line that is not as d3wrap writes it.
+    """
+    path = folder / "metrics.jsonl"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    records = []
+    for number, line in enumerate(text.split("\n")[:-1], 1):
+        try:
+            stored = json.loads(line)
+            step, losses = stored["step"], stored["losses"]
+            if type(step) is not int or not all(_is_finite(value) for value in losses.values()):
+                raise ValueError("a step must be an integer and losses finite numbers")
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise DataError(f"{path}: line {number} is not as d3wrap writes it: {error}") from error
+        records.append((step, {name: float(value) for name, value in losses.items()}))
+    if not records:
+        raise DataError(f"{path}: holds no losses; the run was shorter than its log interval")
+    return records
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,93 @@
+"""The report as Markdown, for a pull request or a README, and as LaTeX, for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from d3wrap.report.collect import Comparison
+from d3wrap.report.facts import facts
+from d3wrap.report.tables import Line, lines
+from d3wrap.report.text import latex, markdown
+from d3wrap.report.verdict import Verdict, beside, multiplicity, overall, together, verdicts
+
+HEADINGS = (
+    "classifier", "metric", "baseline", "enhanced", "change", "95 % interval", "seeds up", "effect", "p", "Holm",
+)  # fmt: skip
+SHARED = (
+    "protocol", "test set used for selection", "features", "semantics", "split", "training images", "seeds", "steps",
+)  # fmt: skip
+"""Facts that stand beside the numbers."""
+CAPTION = (
+    "Percent; mean ± standard deviation over seeds; change: enhanced less baseline, in percent points, with its 95 % "
+    "Student-t interval; seeds up: those with a change above 0; effect: mean change over its standard deviation; "
+    "p: exact Wilcoxon test, from six seeds on; Holm: p adjusted for all rows of the same metric."
+)
+
+
+def markdown_report(comparisons: Sequence[Comparison]) -> str:
+    """Return verdicts, tables and what was chosen on what, as Markdown."""
+    parts = [overall(comparisons), together(comparisons)] if len(comparisons) > 1 else []
+    for comparison, judged in zip(comparisons, verdicts(comparisons), strict=True):
+        rows = [_row(_cells(line)) for line in lines(comparison)]
+        parts += [
+            f"## {markdown(comparison.title)}",
+            f"**{markdown(judged.sentence)}**",
+            markdown(beside(comparison)),
+            "\n".join([_row(HEADINGS), _row(["---", "---", *["---:"] * (len(HEADINGS) - 2)]), *rows]),
+            CAPTION,
+            "\n".join(f"- {name}: {markdown(value)}" for name, value in facts(comparison) if name in SHARED),
+        ]
+    if note := multiplicity(comparisons):
+        parts.append(note)
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(line: Line) -> list[str]:
+    return [markdown(cell) or "–" for cell in _in_order(line)]
+
+
+def _in_order(line: Line) -> tuple[str, ...]:
+    values = (line.baseline, line.enhanced, line.change, line.interval, line.seeds_up, line.effect, line.p, line.holm)
+    return line.classifier, line.metric, *values
+
+
+def latex_report(comparisons: Sequence[Comparison]) -> str:
+    """Return a booktabs table for each comparison; the document needs ``booktabs`` and ``textcomp``."""
+    head = "% Needs \\usepackage{booktabs} and \\usepackage{textcomp}; for other alphabets than Latin, LuaLaTeX.\n"
+    pairs = zip(comparisons, verdicts(comparisons), strict=True)
+    return head + "\n".join(_latex_table(comparison, judged) for comparison, judged in pairs)
+
+
+def _latex_table(comparison: Comparison, judged: Verdict) -> str:
+    table = lines(comparison)
+    blocks = [
+        "\n".join(_latex_row(line) for line in table if line.classifier == classifier)
+        for classifier in comparison.classifiers
+    ]
+    used = any(run.test_used_for_selection for run in comparison.runs)
+    chosen = "Chosen on the test set, as the papers did" if used else "Nothing was chosen on the test set"
+    first = comparison.first
+    caption = f"{judged.sentence} {CAPTION} {chosen}; features {first.features}, split {first.split}."
+    columns = " & ".join(latex(heading) for heading in HEADINGS)
+    lines_of_table = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex(caption)}}}",
+        rf"\begin{{tabular}}{{ll{'r' * (len(HEADINGS) - 2)}}}",
+        r"\toprule",
+        rf"{columns} \\",
+        r"\midrule",
+        "\n\\midrule\n".join(blocks),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines_of_table) + "\n"
+
+
+def _latex_row(line: Line) -> str:
+    return " & ".join(latex(cell) or "--" for cell in _in_order(line)) + r" \\"
