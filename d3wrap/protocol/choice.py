@@ -101,7 +101,7 @@ def choose(
             )
 
     first = classifiers[0]
-    tried = []
+    tried: list[dict[str, Any]] = []
     for steps in states:
         for per_class in samples:
             found = measure(steps, per_class, [first])[first]
@@ -118,7 +118,7 @@ def choose(
                     "H_gamma": found.curve.at(gamma)[2],
                 }
             )
-    best = max(tried, key=lambda one: (one[CRITERION], -int(one["steps"]), -int(one["synthetic_per_class"])))
+    best = max(tried, key=lambda one: (one[CRITERION], -one["steps"], -one["synthetic_per_class"]))
     final = measure(best["steps"], best["synthetic_per_class"], classifiers)
     return Choice(
         steps=best["steps"],
