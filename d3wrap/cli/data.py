@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from d3wrap.cli.fetch import fetch
 from d3wrap.cli.options import fraction_options
 from d3wrap.data.checks import CHECKS
 from d3wrap.data.converted import SUFFIX, write_converted
@@ -36,11 +37,14 @@ def _source(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def data() -> None:
-    """Convert, look at and check datasets.
+    """Fetch, convert, look at and check datasets.
 
     A dataset is a name (digits, synthetic, synthetic:classes=20,dim=64), a directory of xlsa17 .mat files,
     a .npz file or a file that d3wrap converted.
     """
+
+
+data.add_command(fetch)
 
 
 @data.command()

@@ -20,12 +20,16 @@ def converted_path(directory: Path, stem: str, digests: dict[str, str], cache: s
     chosen = cache or os.environ.get("D3WRAP_CACHE")
     if chosen is None and _writable(directory):
         return directory / f"{stem}{SUFFIX}"
-    folder = Path(chosen).expanduser() if chosen else _user_cache()
+    folder = Path(cache).expanduser() if cache else cache_folder()
     key = hashlib.sha256("\n".join(f"{name} {digests[name]}" for name in sorted(digests)).encode()).hexdigest()
     return folder / f"{directory.resolve().name}-{stem}-{key[:16]}{SUFFIX}"
 
 
-def _user_cache() -> Path:
+def cache_folder() -> Path:
+    """Return ``$D3WRAP_CACHE`` when set, else ``$XDG_CACHE_HOME/d3wrap``."""
+    chosen = os.environ.get("D3WRAP_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "d3wrap"
 
