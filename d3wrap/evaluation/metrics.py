@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3wrap.evaluation.curve import Curve, harmonic_mean, seen_unseen_curve
-from d3wrap.evaluation.rows import ScoredRows, check_classes, check_shapes, score_rows
+from d3wrap.evaluation.rows import Outcomes, ScoredRows, check_classes, check_shapes, score_rows
 
 NUMBERS = ("U", "S", "H", "T1", "AUSUC", "AUROC", "ECE", "unseen_as_seen", "seen_as_unseen")
 BINS = 15
@@ -41,6 +41,7 @@ class Metrics:
     untested: tuple[int, ...]
     """Classes without test rows, which no mean counts."""
     curve: Curve = field(compare=False)
+    outcomes: Outcomes = field(compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON can hold them, without the curve; class ids become strings."""
@@ -92,6 +93,7 @@ def evaluate_scores(
         per_class=per_class,
         untested=tuple(sorted({*seen.tolist(), *unseen.tolist()} - set(per_class))),
         curve=curve,
+        outcomes=Outcomes(rows_seen.labels, right_seen, rows_unseen.labels, right_unseen),
     )
 
 

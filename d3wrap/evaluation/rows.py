@@ -40,6 +40,16 @@ class ScoredRows:
         return 1.0 / (counts[inverse] * len(counts))
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """Test rows one by one: labels ``[n]``, and whether each was right with all classes competing ``[n]`` bool."""
+
+    seen_labels: NDArray[np.int64]
+    seen_right: NDArray[np.bool_]
+    unseen_labels: NDArray[np.int64]
+    unseen_right: NDArray[np.bool_]
+
+
 def check_classes(seen: Tensor, unseen: Tensor, num_classes: int) -> None:
     """Raise ``DataError`` unless seen and unseen are class ids below ``num_classes`` that share none."""
     ids: dict[str, set[int]] = {}
