@@ -22,7 +22,7 @@ from d3wrap.cli.options import (
     split_commas,
     training_options,
 )
-from d3wrap.cli.out_folder import as_json, open_folder, stored_option
+from d3wrap.cli.out_folder import as_json, new_name, open_folder, stored_option
 from d3wrap.cli.run_options import checkpoint_option, executor_options
 from d3wrap.comparison.compare import Failure, make_jobs
 from d3wrap.comparison.compare import compare as run_comparison
@@ -85,11 +85,11 @@ def compare(
     plugins = load_plugins(block=options["block"])
     names = tuple(plugins.generators) if "all" in generators else generators
     plans = [prepare.plan(name, options, plugins) for name in names]
-    options["threads"] = _threads(options["threads"], jobs, executor, out, overwrite)
+    folder = out or new_name("compare")
+    options["threads"] = _threads(options["threads"], jobs, executor, folder, overwrite)
     # A cluster's machines may have what this one has not.
     dataset = prepare.load(options if executor == "local" else {**options, "device": "cpu"})
     config = as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **options})
-    folder, goes_on = open_folder(out, overwrite, "compare", config)
     runner = make_executor(
         executor,
         jobs,
@@ -97,6 +97,7 @@ def compare(
         options={one.key: one.value for one in executor_options},
         threads=options["threads"],
     )
+    goes_on = open_folder(folder, overwrite, "compare", config)
     click.echo(
         f"{dataset.name}: {len(dataset.train)} training features{_share(dataset)} of {len(dataset.seen)} seen classes, "
         f"{len(dataset.unseen)} unseen classes. Results go to {folder}/"
@@ -132,9 +133,9 @@ def compare(
         raise click.exceptions.Exit(1)
 
 
-def _threads(given: int | None, jobs: int, executor: str, out: Path | None, overwrite: bool) -> int:
+def _threads(given: int | None, jobs: int, executor: str, folder: Path, overwrite: bool) -> int:
     """Return the threads of a run: as given, as the run that is gone on with had them, or one where several run."""
-    stored = None if overwrite else stored_option(out, "threads")
+    stored = None if overwrite else stored_option(folder, "threads")
     usual = torch.get_num_threads() if jobs == 1 and executor == "local" else 1
     return given or (stored if isinstance(stored, int) else usual)
 

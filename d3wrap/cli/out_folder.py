@@ -16,15 +16,18 @@ from d3wrap.errors import ConfigError
 from d3wrap.files import write_json
 
 
-def open_folder(out: Path | None, overwrite: bool, command: str, config: Mapping[str, Any]) -> tuple[Path, bool]:
-    """Return the folder for results, and whether an earlier run with the same configuration left something there.
+def new_name(command: str) -> Path:
+    """Return the name of a new folder in ``runs/``."""
+    return Path("runs") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
 
-    It is ``out``, or a new one in ``runs/``; ``run.json`` in it keeps command and configuration. Raises
-    :class:`~d3wrap.errors.ConfigError` where ``out`` holds a run of another configuration, showing the difference, or
-    what d3wrap did not write; ``overwrite`` removes an earlier run, and nothing else.
+
+def open_folder(out: Path, overwrite: bool, command: str, config: Mapping[str, Any]) -> bool:
+    """Make the folder ``out`` for results, and tell whether an earlier run of the same configuration is there.
+
+    ``run.json`` in it keeps command and configuration. Raises :class:`~d3wrap.errors.ConfigError` where ``out`` holds a
+    run of another configuration, showing the difference, or what d3wrap did not write; ``overwrite`` removes an earlier
+    run, and nothing else.
     """
-    if out is None:
-        out = Path("runs") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
     if out.is_dir() and any(out.iterdir()):
         stored = _stored(out)
         if overwrite:
@@ -35,16 +38,15 @@ def open_folder(out: Path | None, overwrite: bool, command: str, config: Mapping
             raise ConfigError(f"--out: {out} is not empty, and holds no run to go on with: choose another folder")
         else:
             _require_same(out, stored, command, config)
-            return out, True
+            return True
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / MARK, {"what": command, "command": sys.argv, "config": dict(config)})
-    return out, False
+    return False
 
 
-def stored_option(out: Path | None, name: str) -> Any:
+def stored_option(out: Path, name: str) -> Any:
     """Return an option's value in the configuration that ``out`` keeps, ``None`` where there is none."""
-    stored = None if out is None else _stored(out)
-    config = (stored or {}).get("config")
+    config = (_stored(out) or {}).get("config")
     return config.get(name) if isinstance(config, dict) else None
 
 

@@ -10,7 +10,7 @@ import click
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
 from d3wrap.cli.options import data_options, device_options, out_options, training_options
-from d3wrap.cli.out_folder import as_json, open_folder
+from d3wrap.cli.out_folder import as_json, new_name, open_folder
 from d3wrap.cli.run_options import checkpoint_option
 from d3wrap.comparison.run import train as run_training
 from d3wrap.comparison.run_folder import RunFolder
@@ -53,7 +53,8 @@ def train(
     plan = prepare.plan(generator, options, plugins)
     dataset = prepare.load(options)
     config = as_json({"generator": generator, "arm": arm, "seed": seed, "plugins": plugins.names, **options})
-    path, goes_on = open_folder(out, overwrite, "train", config)
+    path = out or new_name("train")
+    goes_on = open_folder(path, overwrite, "train", config)
     folder = RunFolder(path, resume=goes_on)
     with locked(path):
         folder.clean()

@@ -23,15 +23,15 @@ _POLL = 0.05
 
 
 @contextlib.contextmanager
-def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock inside the block; the system lets go of it however the process ends.
 
-    Raises :class:`~d3wrap.errors.DataError` where another process holds it for ``patience`` seconds. File systems that
+    Raises :class:`~d3wrap.errors.DataError` where another process holds it for a few seconds. File systems that
     know no locks are let pass.
     """
     path = folder / ".lock"
     with path.open("a+", encoding="utf-8") as stream:
-        end = time.monotonic() + patience
+        end = time.monotonic() + PATIENCE
         while fcntl is not None:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

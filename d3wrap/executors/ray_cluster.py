@@ -23,33 +23,40 @@ class RayExecutor:
             import ray
         except ImportError as error:
             raise MissingExtraError("ray", "ray", "--executor ray") from error
-        self._ray, self._jobs = ray, jobs
-        self._started = not ray.is_initialized()
-        if self._started:
-            here = {"num_cpus": max(round(jobs * num_cpus), 1)} if address is None else {"address": address}
-            try:
-                ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **here)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise ConfigError(f"--executor-option address={address}: Ray cannot be reached: {error}") from error
+        self._ray, self._jobs, self._address = ray, jobs, address
         # A task that dies is reported, not tried again: running out of memory would only happen once more.
-        options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_retries": 0}
-        self._call: Any = ray.remote(fault_of).options(**options)
+        self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_retries": 0}
 
     def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Ended[Item]]:
         """Call ``function(item)`` for each item; see :class:`~d3wrap.executors.executor.Executor`."""
         ray, waiting, running = self._ray, deque(items), dict[Any, Item]()
+        started = self._start()
+        call = ray.remote(fault_of).options(**self._options)
         try:
             while waiting or running:
                 while waiting and len(running) < self._jobs:
                     item = waiting.popleft()
-                    running[self._call.remote(function, item)] = item
+                    running[call.remote(function, item)] = item
                 for task in ray.wait(list(running))[0]:
                     yield self._ended(task, running.pop(task))
         finally:
             for task in running:
                 ray.cancel(task, force=True)
-            if self._started:
+            if started:
                 ray.shutdown()
+
+    def _start(self) -> bool:
+        """Start Ray or join its cluster; return whether this was needed."""
+        if self._ray.is_initialized():
+            return False
+        cpus = max(round(self._jobs * self._options["num_cpus"]), 1)
+        where = {"num_cpus": cpus} if self._address is None else {"address": self._address}
+        try:
+            self._ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **where)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            message = f"--executor-option: Ray cannot be reached at address={self._address}: {error}"
+            raise ConfigError(message) from error
+        return True
 
     def _ended(self, task: Any, item: Item) -> Ended[Item]:
         try:
