@@ -44,6 +44,8 @@ class Comparison:
     """By arm and seed; empty where the folders are not beside ``results.json``."""
     summary: Sequence[SummaryRow]
     """``holm_p`` is adjusted for all rows of the same metric, of every comparison that is reported together."""
+    failures: Sequence[str] = ()
+    """Of each run in the folder that ended with an error, a sentence; the numbers are without it."""
     distinction: str = ""
     """What tells it from another of the same name that is reported together with it."""
 
@@ -90,9 +92,13 @@ class Comparison:
     def missing(self) -> list[str]:
         """Say what runs lack, in sentences."""
         if not self.files:
-            return [f"{self.source}: the folders of the runs are not beside results.json, so only numbers are shown."]
+            return [
+                *self.failures,
+                f"{self.source}: the folders of the runs are not beside results.json, so only numbers are shown.",
+            ]
         lacking = [run for run in ((a, s) for a in ARMS for s in self.seeds) if run not in self.files]
         return [
+            *self.failures,
             *(f"{self.source}: the {arm} run of seed {seed} has no folder." for arm, seed in lacking),
             *dict.fromkeys(line for files in self.files.values() for line in files.missing),
         ]
@@ -104,8 +110,10 @@ def collect(folders: Iterable[Path]) -> list[Comparison]:
     Comparisons of several folders stay apart, even where they have the same names: their settings may differ. Raises
     :class:`~d3wrap.errors.DataError` for results that cannot be read; whatever else a folder lacks is only said.
     """
-    distinct = {folder.resolve(): folder for folder in folders}.values()
-    return _told_apart(_adjusted([comparison for folder in distinct for comparison in _of_folder(folder)]))
+    distinct: dict[Path, Path] = {}
+    for folder in folders:
+        distinct.setdefault(folder.resolve(), folder)
+    return _told_apart(_adjusted([comparison for folder in distinct.values() for comparison in _of_folder(folder)]))
 
 
 def _told_apart(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -138,9 +146,7 @@ def _of_folder(source: Path) -> list[Comparison]:
     for run in results.runs:
         groups.setdefault(_key(run), []).append(run)
     return [
-        Comparison(
-            folder, results, runs, {key[-2:]: read_run(path) for key, path in _own(files, group)}, summarise(runs)
-        )
+        Comparison(folder, results, runs, _files(files, group, runs), summarise(runs), _failures(folder))
         for group, runs in groups.items()
     ]
 
@@ -149,8 +155,23 @@ def _key(run: RunResult) -> tuple[str, ...]:
     return (run.dataset, run.features, run.generator, run.preset, f"{run.train_fraction}", run.protocol)
 
 
-def _own(files: Mapping[Any, Path], group: tuple[str, ...]) -> list[tuple[Any, Path]]:
-    return [(key, path) for key, path in files.items() if key[:-2] == group]
+def _files(
+    folders: Mapping[tuple[Any, ...], Path], group: tuple[str, ...], runs: Sequence[RunResult]
+) -> dict[tuple[str, int], RunFiles]:
+    wanted = dict.fromkeys((run.arm, run.seed) for run in runs)
+    return {key: read_run(folders[(*group, *key)]) for key in wanted if (*group, *key) in folders}
+
+
+def _failures(folder: Path) -> list[str]:
+    """Return a sentence for each run below ``folder`` that ended with an error."""
+    found = []
+    for path in sorted(folder.rglob("error.txt")):
+        try:
+            said = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        except OSError as error:
+            said = [f"cannot be read: {error.strerror}"]
+        found.append(f"{path.parent}: the run failed and is not in these numbers: {said[-1] if said else 'no reason'}")
+    return found
 
 
 def _run_folders(folder: Path) -> dict[tuple[Any, ...], Path]:

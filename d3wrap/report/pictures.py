@@ -39,7 +39,7 @@ def picture_rows(comparison: Comparison) -> tuple[int | None, list[PictureRow]]:
     for seed in found[0]:
         pair = [arm[seed].pictures for arm in found if seed in arm]
         kept = [one for one in pair if one is not None]
-        if len(kept) == len(ARMS):
+        if len(kept) == len(ARMS) and len({(one.height, one.width) for one in kept}) == 1:
             info = class_info(comparison)
             names = {c: info[c].name if c in info else f"class {c}" for c in kept[0].real}
             return seed, [_row(c, names[c], *kept) for c in kept[0].real if c in kept[1].real]

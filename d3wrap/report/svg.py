@@ -115,13 +115,15 @@ class Plot:
         self.text((self.left + self.width - self.right) / 2, self.height - 4, title, "axis", "middle")
 
     def y_axis(self, title: str, count: int = 5) -> None:
-        """Draw ticks along the left, lines beside them, and the axis's title, turned."""
+        """Draw ticks along the left, lines beside them, and the axis's title, if any, turned."""
         found = ticks(*self.y, count)
         step = found[1] - found[0] if len(found) > 1 else 1.0
         for value in found:
             place = self.up(value)
             self.add("line", x1=float(self.left), x2=self.width - self.right, y1=place, y2=place, class_="grid")
             self.text(self.left - 5, place + 4, label(value, step), anchor="end")
+        if not title:
+            return
         middle = (self.top + self.height - self.bottom) / 2
         turned = f"rotate(-90 11 {middle:.1f})"
         self.add("text", title, x=11, y=middle, class_="axis", text_anchor="middle", transform=turned)

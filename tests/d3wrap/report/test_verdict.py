@@ -1,0 +1,93 @@
+import pytest
+
+from d3wrap.comparison.statistics import paired_difference
+from d3wrap.report.collect import collect
+from d3wrap.report.verdict import beside, judge, multiplicity, overall, together, verdicts
+
+
+def difference(*gains):
+    return paired_difference(dict.fromkeys(range(len(gains)), 0.5), {i: 0.5 + gain for i, gain in enumerate(gains)})
+
+
+STEADY = (0.02, 0.021, 0.022, 0.019, 0.018, 0.023)
+
+
+@pytest.mark.parametrize(
+    ("gains", "kind", "words"),
+    [
+        (STEADY, "rise", "a reliable rise (exact Wilcoxon p = 0.031)"),
+        ([-gain for gain in STEADY], "fall", "a reliable fall (exact Wilcoxon p = 0.031)"),
+        ((0.02, -0.03, 0.01, -0.01, 0.05, 0.0), "none", "no reliable difference"),
+        (STEADY[:5], "none", "the interval leaves out 0, but with fewer than 6 seeds it cannot be significant"),
+        ((0.02, -0.03), "none", "no reliable difference, and with fewer than 6 seeds it cannot be significant"),
+        ((0.2,), "none", "one seed cannot show a reliable difference"),
+        ((0.0,) * 6, "none", "no difference at all"),
+        ((-0.001, 0.03, 0.031, 0.029, 0.03, 0.031), "none",
+         "the interval leaves out 0, but the exact test does not confirm it (exact Wilcoxon p = 0.062)"),
+        ((0.001,) * 6 + (0.9,), "none",
+         "not reliable, as the interval includes 0, although the exact test disagrees (exact Wilcoxon p = 0.016)"),
+    ],
+)  # fmt: skip
+def test_a_change_is_called_reliable_only_where_interval_and_test_agree(gains, kind, words):
+    found = difference(*gains)
+    judged = judge(found, found.wilcoxon_p)
+    assert (judged.sentence, judged.kind) == (words, kind)
+
+
+def test_the_sentence_holds_difference_interval_and_seeds(make_folder):
+    comparison = collect([make_folder(gain=-0.02, spread=0.2)])[0]
+    found = comparison.row("softmax", "H").difference
+    (judged,) = verdicts([comparison])
+    low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in (found.low, found.high))
+    mean = f"{100 * found.mean:+.1f}".replace("-", "−")
+    assert judged.sentence == (
+        f"D³ changed H of the softmax classifier (clswgan on FLO) by {mean} points "
+        f"(95 % interval {low} to {high}, 6 seeds): {judge(found, found.wilcoxon_p).sentence}."
+    )
+
+
+def test_selection_on_the_test_set_is_part_of_the_sentence(make_folder):
+    folder = make_folder(protocol="paper", test_used_for_selection=True)
+    assert "chosen on the test set, so their values are too high" in verdicts(collect([folder]))[0].sentence
+
+
+def test_one_seed_has_no_interval(make_folder):
+    (judged,) = verdicts(collect([make_folder(seeds=1)]))
+    assert "points (1 seed): one seed cannot" in judged.sentence
+
+
+def test_the_headline_is_softmax_else_the_first(make_folder):
+    assert "H of the student classifier" in verdicts(collect([make_folder(classifiers=("student",))]))[0].sentence
+    assert (
+        "H of the softmax classifier"
+        in verdicts(collect([make_folder("b", classifiers=("student", "softmax"))]))[0].sentence
+    )
+
+
+def test_several_comparisons_are_adjusted_for_each_other(make_folder):
+    one = collect([make_folder("a")])
+    assert verdicts(one)[0].kind == "rise"
+    both = collect([make_folder("b"), make_folder("c", spread=0.012)])
+    for judged in verdicts(both):
+        assert judged.kind == "none"
+        assert "p = 0.062 after Holm's adjustment for 2 comparisons" in judged.sentence
+    assert (
+        overall(both)
+        == "Of 2 comparisons, H rose reliably in 0, fell reliably in 0, and changed in no reliable way in 2."
+    )
+
+
+def test_together_names_the_probability_of_improvement(make_folder):
+    both = collect([make_folder("a"), make_folder("b")])
+    assert "with probability 1.00 (1.00 to 1.00; stratified bootstrap" in together(both)
+
+
+def test_h_is_never_left_alone(comparisons):
+    assert "AUSUC, which no such shift changes, changed by +" in beside(comparisons[0])
+
+
+def test_many_differences_are_warned_of(comparisons, make_folder):
+    rows = comparisons[0].summary
+    outside = sum(row.difference.low > 0 or row.difference.high < 0 for row in rows)
+    assert f"hold {len(rows)} differences; the intervals of {outside} of them" in multiplicity(comparisons)
+    assert multiplicity(collect([make_folder("quiet", seeds=1)])) == ""
