@@ -36,7 +36,9 @@ def load_module_state(module: nn.Module, state: Mapping[str, Any]) -> None:
         for buffer in part._buffers
     }
     _require_same("parameters", set(parameters), set(state["parameters"]), module)
-    _require_same("buffers", set(dict(module.named_buffers())) & set(slots), set(state["buffers"]) & set(slots), module)
+    buffers = set(state["buffers"])
+    # One that the network registered as None may have come to hold something.
+    _require_same("buffers", set(dict(module.named_buffers())) | buffers & set(slots), buffers, module)
     device = next((p.device for p in parameters.values()), torch.device("cpu"))
     for name, parameter in parameters.items():
         _require_same(name, {tuple(parameter.shape)}, {tuple(state["parameters"][name].shape)}, module)
