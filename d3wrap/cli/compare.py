@@ -90,6 +90,7 @@ def compare(
     # A cluster's machines may have what this one has not.
     dataset = prepare.load(options if executor == "local" else {**options, "device": "cpu"})
     config = as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **options})
+    goes_on = open_folder(folder, overwrite, "compare", config)
     runner = make_executor(
         executor,
         jobs,
@@ -97,7 +98,6 @@ def compare(
         options={one.key: one.value for one in executor_options},
         threads=options["threads"],
     )
-    goes_on = open_folder(folder, overwrite, "compare", config)
     click.echo(
         f"{dataset.name}: {len(dataset.train)} training features{_share(dataset)} of {len(dataset.seen)} seen classes, "
         f"{len(dataset.unseen)} unseen classes. Results go to {folder}/"

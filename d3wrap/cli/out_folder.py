@@ -70,7 +70,7 @@ def _require_same(out: Path, stored: Mapping[str, Any], command: str, config: Ma
 
 
 def as_json(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options as JSON can hold them; of a setting its key and value."""
+    """Return the options as JSON can hold them, of a setting its key and value, in an order that is always the same."""
     pairs = {name: {one.key: one.value for one in options[name]} for name in ("settings", "d3")}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
-    return plain | pairs
+    return dict(sorted((plain | pairs).items()))
