@@ -40,16 +40,18 @@ def write_artefacts(
 ) -> Path:
     """Write what ``d3wrap report`` draws of a measured run into its folder, a few dozen kilobytes, and return the path.
 
-    These are the seen–unseen curve of each classifier; names, kind and test images of each class; real and generated
-    features of a few unseen classes, projected on the plane in which the real ones vary most; and generated pictures
-    where features are pictures. Call it after the run was measured: it reads test rows. It draws from streams of its
-    own, so nothing that follows changes. ``dataset`` is the one the run was trained on, test rows included.
+    These are the seen–unseen curve of each classifier, and which test images it got right; names, kind and test images
+    of each class; real and generated features of a few unseen classes, projected on the plane in which the real ones
+    vary most; and generated pictures where features are pictures. Call it after the run was measured: it reads test
+    rows. It draws from streams of its own, so nothing that follows changes. ``dataset`` is the one the run was trained
+    on, test rows included.
     """
     reasons: dict[str, str] = {}
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "classes": _classes(dataset),
         "curves": {name: thin(metrics.curve) for name, metrics in evaluation.items()},
+        "outcomes": {group: _outcomes(evaluation, group) for group in ("seen", "unseen")},
         "projection": None,
         "pictures": None,
         "reasons": reasons,
@@ -77,6 +79,20 @@ def thin(curve: Curve, points: int = POINTS) -> dict[str, list[float]]:
         kept[0], kept[-1] = 0, len(way) - 1
         unseen, seen = unseen[kept], seen[kept]
     return {"unseen": [round(u, 6) for u in unseen.tolist()], "seen": [round(s, 6) for s in seen.tolist()]}
+
+
+def _outcomes(evaluation: Mapping[str, Metrics], group: str) -> dict[str, Any]:
+    """Return the labels of test rows (int32, little-endian) and for each classifier which were right (bits)."""
+    labels = getattr(next(iter(evaluation.values())).outcomes, f"{group}_labels")
+    right = {name: np.packbits(getattr(one.outcomes, f"{group}_right")) for name, one in evaluation.items()}
+    return {
+        "labels": _base64(labels.astype("<i4").tobytes()),
+        "right": {name: _base64(bits.tobytes()) for name, bits in right.items()},
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def _classes(dataset: GZSLDataset) -> dict[str, dict[str, Any]]:
@@ -162,4 +178,4 @@ def _pictures(
 
 def _bytes(rows: Tensor, black: float) -> str:
     levels = (rows.detach() / black).clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
-    return base64.b64encode(levels.contiguous().numpy().tobytes()).decode("ascii")
+    return _base64(levels.contiguous().numpy().tobytes())

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from d3wrap.comparison.artefacts import FILE, SCHEMA
 from d3wrap.errors import DataError
+from d3wrap.evaluation.rows import Outcomes
 
 Value = TypeVar("Value")
 Point = tuple[float, float]
@@ -53,6 +56,8 @@ class Artefacts:
     classes: Mapping[int, ClassInfo]
     curves: Mapping[str, Sequence[Point]]
     """Points (U, S) by classifier, U ascending."""
+    outcomes: Mapping[str, Outcomes]
+    """Which test images were right, by classifier."""
     projection: Projection | None
     pictures: Pictures | None
     reasons: Mapping[str, str]
@@ -77,6 +82,7 @@ def read_artefacts(folder: Path) -> Artefacts:
         return Artefacts(
             classes=_by_class(found.get("classes"), "classes", _class),
             curves={name: _curve(one) for name, one in _mapping(found.get("curves"), "curves").items()},
+            outcomes=_outcomes(found.get("outcomes")),
             projection=None if found.get("projection") is None else _projection(found["projection"]),
             pictures=None if found.get("pictures") is None else _pictures(found["pictures"]),
             reasons={name: _text(why) for name, why in _mapping(found.get("reasons"), "reasons").items()},
@@ -129,6 +135,37 @@ def _curve(value: Any) -> list[Point]:
     return list(zip(unseen, seen, strict=True))
 
 
+def _outcomes(value: Any) -> dict[str, Outcomes]:
+    found = _mapping(value, "outcomes")
+    labels, right = {}, {}
+    for group in ("seen", "unseen"):
+        own = _mapping(found.get(group), "outcomes")
+        content = _bytes(own.get("labels"), "outcomes")
+        if not content or len(content) % 4:
+            raise DataError(f"outcomes: {len(content)} bytes are no labels")
+        labels[group] = np.frombuffer(content, "<i4").astype(np.int64)
+        count = len(labels[group])
+        bits = {name: _bytes(one, "outcomes") for name, one in _mapping(own.get("right"), "outcomes").items()}
+        if any(len(one) != (count + 7) // 8 for one in bits.values()):
+            raise DataError(f"outcomes: expected a bit for each of {count} {group} images")
+        right[group] = {
+            name: np.unpackbits(np.frombuffer(one, np.uint8), count=count).astype(bool) for name, one in bits.items()
+        }
+    if set(right["seen"]) != set(right["unseen"]):
+        raise DataError("outcomes: expected the same classifiers for seen and unseen images")
+    return {
+        name: Outcomes(labels["seen"], right["seen"][name], labels["unseen"], right["unseen"][name])
+        for name in right["seen"]
+    }
+
+
+def _bytes(value: Any, name: str) -> bytes:
+    try:
+        return base64.b64decode(_text(value), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DataError(f"{name}: not base64: {error}") from error
+
+
 def _points(value: Any) -> list[Point]:
     if not isinstance(value, list):
         raise DataError("projection: expected lists of points")
@@ -157,11 +194,7 @@ def _pictures(value: Any) -> Pictures:
     height, width = shape
 
     def read(encoded: Any) -> list[bytes]:
-        try:
-            content = base64.b64decode(_text(encoded), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise DataError(f"pictures: not base64: {error}") from error
-        size = height * width
+        content, size = _bytes(encoded, "pictures"), height * width
         if not content or len(content) % size:
             raise DataError(f"pictures: {len(content)} bytes are no whole number of pictures of {height}×{width}")
         return [content[start : start + size] for start in range(0, len(content), size)]

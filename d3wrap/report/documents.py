@@ -8,7 +8,7 @@ from d3wrap.report.collect import Comparison
 from d3wrap.report.facts import facts
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.text import latex, markdown
-from d3wrap.report.verdict import Verdict, beside, multiplicity, overall, together, verdicts
+from d3wrap.report.verdict import Verdict, beside, beyond_seeds, multiplicity, overall, together, verdicts
 
 HEADINGS = (
     "classifier", "metric", "baseline", "enhanced", "change", "95 % interval", "seeds up", "effect", "p", "Holm",
@@ -32,6 +32,7 @@ def markdown_report(comparisons: Sequence[Comparison]) -> str:
         parts += [
             f"## {markdown(comparison.title)}",
             f"**{markdown(judged.sentence)}**",
+            *filter(None, [markdown(beyond_seeds(comparison))]),
             markdown(beside(comparison)),
             "\n".join([_row(HEADINGS), _row(["---", "---", *["---:"] * (len(HEADINGS) - 2)]), *rows]),
             CAPTION,

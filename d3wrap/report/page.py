@@ -22,7 +22,7 @@ from d3wrap.report.pictures import PictureRow, picture_rows
 from d3wrap.report.results_figures import confusion, curves, differences
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.training_figures import losses
-from d3wrap.report.verdict import Verdict, beside, multiplicity, overall, together, verdicts
+from d3wrap.report.verdict import Verdict, beside, beyond_seeds, multiplicity, overall, together, verdicts
 
 
 class Section(NamedTuple):
@@ -30,6 +30,7 @@ class Section(NamedTuple):
 
     comparison: Comparison
     verdict: Verdict
+    beyond_seeds: str
     beside: str
     lines: Sequence[Line]
     facts: Sequence[tuple[str, str]]
@@ -55,6 +56,7 @@ def section(comparison: Comparison, judged: Verdict) -> Section:
     return Section(
         comparison=comparison,
         verdict=judged,
+        beyond_seeds=beyond_seeds(comparison),
         beside=beside(comparison),
         lines=lines(comparison),
         facts=facts(comparison),

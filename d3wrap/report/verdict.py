@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from d3wrap.comparison.aggregate import aggregate
+from d3wrap.comparison.hierarchical import hierarchical_difference
 from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE, PairedDifference, holm
+from d3wrap.errors import DataError
 from d3wrap.report.collect import ARMS, Comparison
 from d3wrap.report.numbers import interval, p_value, percent, seeds, signed
 
@@ -103,6 +105,34 @@ def beside(comparison: Comparison) -> str:
     return (
         "H also moves when only the balance between seen and unseen classes does. AUSUC, which no such shift changes, "
         f"changed by {signed(row.mean)} points{limits}: {judge(row, row.wilcoxon_p).sentence}."
+    )
+
+
+def beyond_seeds(comparison: Comparison) -> str:
+    """Say how far the headline change would move with other classes and images; empty where no run kept what it takes.
+
+    The interval of the verdict is over seeds alone: all of them are tested on the same images.
+    """
+    kept = [comparison.artefacts(arm) for arm in ARMS]
+    arms = [
+        [
+            own[seed].outcomes[comparison.headline]
+            for seed in comparison.seeds
+            if comparison.headline in own[seed].outcomes
+        ]
+        for own in kept
+        if set(comparison.seeds) <= set(own)
+    ]
+    if len(comparison.seeds) < 2 or [len(arm) for arm in arms] != [len(comparison.seeds)] * 2:
+        return ""
+    try:
+        found = hierarchical_difference(*arms)
+    except DataError:
+        return ""  # tested on different images: there is nothing to draw anew for both
+    low, high = found.low[METRIC], found.high[METRIC]
+    return (
+        f"That interval is over seeds alone. Drawing classes and test images anew as well (bootstrap), the change of "
+        f"{METRIC} has the 95 % interval {signed(low)} to {signed(high)} points."
     )
 
 

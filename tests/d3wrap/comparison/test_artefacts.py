@@ -63,6 +63,13 @@ def test_the_curve_is_the_measured_one(written, dataset):
     ]
 
 
+def test_which_images_were_right_is_kept(written, dataset):
+    kept, measured = written.outcomes["softmax"], evaluation_of(dataset)["softmax"].outcomes
+    for field in dataclasses.fields(measured):
+        assert np.array_equal(getattr(kept, field.name), getattr(measured, field.name))
+        assert getattr(kept, field.name).dtype == getattr(measured, field.name).dtype
+
+
 def test_a_long_curve_keeps_ends_and_area():
     draw = np.random.default_rng(0)
     unseen = np.concatenate([[0.0], np.sort(draw.uniform(0, 0.8, 5000))])
@@ -166,6 +173,10 @@ def test_classes_without_test_images_are_not_projected(tmp_path, dataset):
         (lambda s: s.update(pictures={"shape": [2, 2], "real": {"1": "é"}}), "not base64"),
         (lambda s: s.update(pictures={"shape": [2, 2], "real": {"1": "AAAA"}}), "3 bytes are no whole number"),
         (lambda s: s.update(pictures={"shape": [1, 3], "real": {"1": "AAAA"}, "generated": {}}), "of the same classes"),
+        (lambda s: s["outcomes"]["seen"].update(labels="AAAA"), "3 bytes are no labels"),
+        (lambda s: s["outcomes"]["seen"].update(labels="AAAAAA=="), "a bit for each of 1 seen images"),
+        (lambda s: s["outcomes"]["unseen"].update(right={}), "the same classifiers"),
+        (lambda s: s.pop("outcomes"), "outcomes: expected a mapping"),
         (lambda s: s.update(reasons=None), "reasons: expected a mapping"),
     ],
 )

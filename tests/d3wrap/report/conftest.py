@@ -30,6 +30,14 @@ def fractions(arm, seed, gain, spread, changes):
     }
 
 
+def encoded(labels):
+    return base64.b64encode(b"".join(label.to_bytes(4, "little") for label in labels)).decode()
+
+
+def bits(text):
+    return base64.b64encode(bytes([int(text.ljust(8, "0"), 2)])).decode()
+
+
 def artefacts(seed, arm, classifiers, names=CLASSES):
     draw = random.Random(f"{seed} {arm}")
 
@@ -41,6 +49,10 @@ def artefacts(seed, arm, classifiers, names=CLASSES):
         "schema": "d3wrap.artefacts/1",
         "classes": {str(c): {"name": name, "unseen": c > 1, "test_images": 10 + c} for c, name in enumerate(names)},
         "curves": {name: {"unseen": [0.0, 0.3, 0.6], "seen": [0.9, 0.7, 0.0]} for name in classifiers},
+        "outcomes": {
+            "seen": {"labels": encoded([0, 0, 1, 1]), "right": dict.fromkeys(classifiers, bits("1101"))},
+            "unseen": {"labels": encoded([2, 2, 3]), "right": dict.fromkeys(classifiers, bits("101"))},
+        },
         "projection": {
             "explained": [0.4, 0.2],
             "real": {"2": points(0), "3": points(2)},

@@ -1,8 +1,11 @@
+import json
+import re
+
 import pytest
 
 from d3wrap.comparison.statistics import paired_difference
 from d3wrap.report.collect import collect
-from d3wrap.report.verdict import beside, judge, multiplicity, overall, together, verdicts
+from d3wrap.report.verdict import beside, beyond_seeds, judge, multiplicity, overall, together, verdicts
 
 
 def difference(*gains):
@@ -84,6 +87,23 @@ def test_together_names_the_probability_of_improvement(make_folder):
 
 def test_h_is_never_left_alone(comparisons):
     assert "AUSUC, which no such shift changes, changed by +" in beside(comparisons[0])
+
+
+def test_classes_and_images_are_drawn_anew_too(comparisons, make_folder):
+    assert beyond_seeds(comparisons[0]).endswith("the change of H has the 95 % interval 0.0 to 0.0 points.")
+    folder = make_folder("moved", seeds=3)
+    assert beyond_seeds(collect([make_folder("one", seeds=1)])[0]) == ""
+    path = folder / "clswgan/seed-0/enhanced/artefacts.json"
+    stored = json.loads(path.read_text())
+    stored["outcomes"]["unseen"]["right"] = dict.fromkeys(("softmax", "student"), "AA==")
+    path.write_text(json.dumps(stored))
+    said = beyond_seeds(collect([folder])[0])
+    assert re.search(r"interval −\d+\.\d to 0\.0 points\.$", said)
+    stored["outcomes"]["unseen"]["labels"] = stored["outcomes"]["unseen"]["labels"].replace("AgAAAA", "AwAAAA")
+    path.write_text(json.dumps(stored))
+    assert beyond_seeds(collect([folder])[0]) == "", "other images"
+    path.unlink()
+    assert beyond_seeds(collect([folder])[0]) == "", "not all kept them"
 
 
 def test_many_differences_are_warned_of(comparisons, make_folder):
