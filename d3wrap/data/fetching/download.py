@@ -71,7 +71,9 @@ def _retrieve(pooch: Any, source: Source, url: str, sha256: str | None, job: Job
         if sha256 is None:  # nothing else would notice half a file or a web page
             check_members(path, source.members, job.patience)
 
+    scratch = job.folder / f".{source.archive.name}.arriving"
     while True:
+        shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed; the folder is locked
         part = Part(job.folder, source.archive.name, url)
         downloader = ResumingDownloader(
             part, patience=job.patience, verified=sha256 is not None, need=job.need, inspect=inspect, say=job.say,
@@ -82,9 +84,10 @@ def _retrieve(pooch: Any, source: Source, url: str, sha256: str | None, job: Job
                 url,
                 known_hash=sha256 and f"sha256:{sha256}",
                 fname=source.archive.name,
-                path=job.folder,
+                path=scratch,
                 downloader=downloader,
             )
+            (scratch / source.archive.name).replace(job.folder / source.archive.name)
             return
         except (ValueError, Unavailable) as error:
             if isinstance(error, Unavailable) and part.size:  # it can be gone on with
@@ -93,6 +96,8 @@ def _retrieve(pooch: Any, source: Source, url: str, sha256: str | None, job: Job
                 raise Unavailable(str(error)) from error
             job.say(f"{url}: {error}; pieces of several tries were put together, so it starts again")
             part.drop()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _pooch() -> Any:

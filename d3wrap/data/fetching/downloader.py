@@ -13,6 +13,7 @@ from d3wrap.data.fetching.part import Part
 from d3wrap.data.fetching.patience import Patience
 
 if TYPE_CHECKING:
+    import requests
     from requests import Response
 
 Progress = Callable[[int, int | None], None]
@@ -158,7 +159,9 @@ def _check_status(response: Response) -> None:
     raise Unavailable(f"the server answers {code} {response.reason}")
 
 
-def _short(error: BaseException) -> str:
-    """Return what an error of requests comes down to, without the objects' addresses it quotes."""
-    text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>:? ?", "", str(error))
+def _short(error: requests.exceptions.RequestException) -> str:
+    """Return what an error of requests comes down to, without the layers and objects it quotes."""
+    inner = error.args[0] if error.args else error
+    text = str(getattr(inner, "reason", inner))
+    text = re.sub(r"^\w+\(host=[^)]*\): |<[^<>]*object at 0x[0-9a-f]+>:? ?", "", text)
     return text if len(text) <= 200 else f"{text[:200]}…"

@@ -91,7 +91,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; two processes would write into one part."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(folder, patience=0.0))
+            stack.enter_context(locked(folder))
         except DataError as error:
             raise DataError(f"{folder}: another process fetches into this folder; wait for it or end it") from error
         yield

@@ -203,7 +203,9 @@ def test_a_file_that_is_lost_comes_back_and_the_others_stay(go, put):
     go()
     (go.path / "res101.mat").unlink()
     (go.path / "mine.txt").write_text("mine")
+    kept = (go.path / "att_splits.mat").stat()
     assert go()[0].how == "unpacked"
+    assert (go.path / "att_splits.mat").stat().st_ino == kept.st_ino
     assert (go.path / "mine.txt").read_text() == "mine"
     (go.path / "mine.txt").unlink()
     assert go.is_whole()
@@ -278,7 +280,8 @@ def test_the_archive_need_not_stay(go, put):
     assert go.left() == ["CUB", LOCK]
 
 
-def test_one_process_at_a_time(go):
+def test_one_process_at_a_time(go, monkeypatch):
+    monkeypatch.setattr("d3wrap.comparison.run_lock.PATIENCE", 0.0)
     go.folder.mkdir()
     with locked(go.folder), pytest.raises(DataError, match="another process fetches into this folder"):
         go()
