@@ -88,7 +88,7 @@ def compare(
     for runs in filter(None, found.values()):
         on_result(runs, True)
     failures = []
-    waiting = [job for job in jobs if not found[job.folder]]
+    waiting = _longer_first(job for job in jobs if not found[job.folder])
     with watch(waiting):
         for ended in executor.run(run_job, waiting) if waiting else ():
             job, fault = ended.item, ended.fault
@@ -107,6 +107,14 @@ def compare(
     _draw_generated(complete, dataset, plugins, out)
     runs = [run for job in complete for run in found[job.folder]]
     return Comparison(write_results(out, runs, config, command), failures)
+
+
+def _longer_first(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs with the enhanced arm of each seed first: it takes longer, and the last one is waited for."""
+    places: dict[Path, int] = {}
+    for job in (listed := list(jobs)):
+        places.setdefault(job.folder.parent, len(places))
+    return sorted(listed, key=lambda job: (places[job.folder.parent], job.arm == "baseline"))
 
 
 def _draw_generated(jobs: Sequence[Job], dataset: GZSLDataset, plugins: Plugins, out: Path) -> None:
