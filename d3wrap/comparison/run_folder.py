@@ -13,6 +13,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from d3wrap.checkpoints import Checkpoints
+from d3wrap.checkpoints.store import CheckpointStore
 from d3wrap.comparison.identity import bits_depend_on, require_same
 from d3wrap.errors import DataError
 from d3wrap.files import atomic_path, write_json
@@ -33,7 +34,9 @@ class RunFolder:
         self._manifest: Mapping[str, Any] = {}
 
     def clean(self) -> None:
-        """Remove what an earlier attempt left half-written, and why it failed; only one that holds the lock may."""
+        """Remove what an earlier attempt left half-written or behind, and why it failed; only who has the lock may."""
+        if (self.path / "training.json").exists():
+            CheckpointStore(self.path / "checkpoints").clear()
         for left in [*self.path.glob(".*.tmp"), *self.path.glob("checkpoints/.*.tmp"), self.path / "error.txt"]:
             left.unlink(missing_ok=True)
 
@@ -68,10 +71,15 @@ class RunFolder:
         """Write a network's parameters and buffers as ``NAME.safetensors``, atomically, and return the path."""
         state = weights.state_dict() if isinstance(weights, nn.Module) else weights
         path = self.path / f"{name}.safetensors"
-        with atomic_path(path) as temporary:
-            # Tied weights share memory, which the format does not allow: each name gets its own copy.
-            safetensors.torch.save_file({k: v.detach().cpu().clone().contiguous() for k, v in state.items()}, temporary)
+        save_tensors(path, state)
         return path
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors by name as a safetensors file, atomically."""
+    with atomic_path(path) as temporary:
+        # Tied weights share memory, which the format does not allow: each name gets its own copy.
+        safetensors.torch.save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, temporary)
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:

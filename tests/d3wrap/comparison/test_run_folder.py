@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from d3wrap.comparison.identity import differences
 from d3wrap.comparison.run_folder import RunFolder, load_weights
 from d3wrap.errors import DataError
 
@@ -19,6 +20,41 @@ def test_a_run_is_stored_once(tmp_path):
     assert json.loads((tmp_path / "a" / "b" / "manifest.json").read_text()) == {"seed": 1}
     with pytest.raises(DataError, match="b: holds a run already"):
         RunFolder(tmp_path / "a" / "b")
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    left = [".result.json.x1.tmp", "error.txt", "checkpoints/.step-000000002.json.x2.tmp"]
+    kept = ["metrics.jsonl", "checkpoints/step-000000001.json", "checkpoints/step-000000001.safetensors"]
+    for name in left + kept:
+        (tmp_path / name).touch()
+    folder.clean()
+    assert [name for name in left + kept if (tmp_path / name).exists()] == kept
+    (tmp_path / "training.json").touch()  # it was killed before it could remove its checkpoints
+    folder.clean()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_is_gone_on_with_only_where_it_is_the_same(tmp_path):
+    first = {"seed": 1, "config": {"settings": {"steps": 4}}, "dataset": {}, "created": "then"}
+    RunFolder(tmp_path).begin(first)
+    RunFolder(tmp_path, resume=True).begin(first | {"created": "now", "command": []})
+    assert json.loads((tmp_path / "manifest.json").read_text()) == first
+    with pytest.raises(DataError, match=r"holds another run: seed is 1 there and 2 now, config.settings.steps is 4 t"):
+        RunFolder(tmp_path, resume=True).begin(first | {"seed": 2, "config": {"settings": {"steps": 5}}})
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match=r"manifest.json: cannot be read as JSON"):
+        RunFolder(tmp_path, resume=True).begin(first)
+
+
+def test_of_many_differences_some_are_shown():
+    there, now = ({f"key{i}": value for i in range(9)} for value in ("a", "b"))
+    assert differences(there, now).endswith('key4 is "a" there and "b" now and 4 more')
+    assert differences({"a": [1, 2]}, {"a": (1, 2)}) == ""
+    assert (
+        differences({"a": {}}, {"a": {"b": None}}) == "a is {} there and missing now, a.b is missing there and null now"
+    )
 
 
 def test_metrics_are_readable_line_by_line_at_any_time(tmp_path):
