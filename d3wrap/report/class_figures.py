@@ -15,8 +15,10 @@ MOST = 30
 """Classes in a picture; of more, those that changed most."""
 VALUE = 38
 """Room for a number at the end of a bar."""
-NAME = 16
+NAME = 20
 """Letters of a class's name in a picture."""
+LINE, LEGEND = 15, 20
+"""Height of a line below a projection, and letters of a name there."""
 SHOWN = 6
 """Classes told apart by colour in a projection."""
 
@@ -63,20 +65,22 @@ def class_info(comparison: Comparison) -> Mapping[int, ClassInfo]:
 def class_figures(changes: Sequence[ClassChange]) -> list[Figure]:
     """Draw the changes of unseen and of seen classes, a bar each."""
     found = {kind: [one for one in changes if one.kind == kind] for kind in ("unseen", "seen", "")}
-    low, high = (100 * end(0.0, *(one.change for one in changes)) for end in (min, max))
+    shown = {kind: _most_changed(own) for kind, own in found.items() if own}
+    ends = [100 * one.change for own in shown.values() for one in own]
+    low, high = min(0.0, *ends, 0.0), max(0.0, *ends, 0.0)
     x = (low, high) if high > low else (-1.0, 1.0)
-    return [_bars(kind, own, x) for kind, own in found.items() if own]
+    return [_bars(kind, own, len(found[kind]), x) for kind, own in shown.items()]
 
 
-def _bars(kind: str, changes: Sequence[ClassChange], x: tuple[float, float]) -> Figure:
-    shown = [*changes]
+def _most_changed(changes: Sequence[ClassChange]) -> list[ClassChange]:
+    most = sorted(changes, key=lambda one: -abs(one.change))[:MOST]
+    return sorted(most, key=lambda one: -one.change)
+
+
+def _bars(kind: str, shown: Sequence[ClassChange], count: int, x: tuple[float, float]) -> Figure:
     caption = "Bars to the right gained, bars to the left lost; means over seeds."
-    if len(shown) > MOST:
-        most = sorted(changes, key=lambda one: -abs(one.change))[:MOST]
-        shown = sorted(most, key=lambda one: -one.change)
-        caption = (
-            f"The {MOST} of {len(changes)} classes that changed most; all of them are in the table below. {caption}"
-        )
+    if count > len(shown):
+        caption = f"The {MOST} of {count} classes that changed most; all of them are in the table below. {caption}"
     left = 14 + LETTER * max(min(len(one.name), NAME) for one in shown)
     beside = (VALUE if x[0] < 0 else 0) + left
     plot = Plot(WIDTH, 44 + 17.0 * len(shown), x, (0, 1), left=beside, right=VALUE, top=4)
@@ -122,11 +126,12 @@ def _projection(
     x: tuple[float, float],
     y: tuple[float, float],
 ) -> Figure:
-    plot = Plot(WIDTH, 300, x, y, left=44)
+    classes = list(found.real)[:SHOWN]
+    legend = LINE * ((len(classes) + 1) // 2)
+    plot = Plot(WIDTH, 300 + legend, x, y, left=44, bottom=36 + legend)
     first, second = (percent(share, 0) for share in found.explained)
     plot.x_axis(f"first component ({first} % of variance)", grid=False)
     plot.y_axis(f"second component ({second} %)")
-    classes = list(found.real)[:SHOWN]
     for number, c in enumerate(classes):
         for point in found.real[c]:
             plot.dot(*point, f"real class-{number}", size=2.5)
@@ -134,11 +139,14 @@ def _projection(
             plot.cross(*point, f"generated class-{number}")
     said = []
     for number, c in enumerate(classes):
-        name = info[c].name if c in info else f"class {c}"
+        name, css = info[c].name if c in info else f"class {c}", f"name class-{number}"
+        row, side = divmod(number, 2)
+        place = 6 + side * WIDTH / 2
+        plot.text(place, 296 + LINE * (row + 1), f"{number + 1} {shorten(name, LEGEND)}", css)
         centre, made = _centre(found.real[c]), _centre(found.generated[c])
         if centre is None or made is None:
             continue
-        plot.text(plot.across(centre[0]), plot.up(centre[1]), shorten(name, NAME), f"name class-{number}", "middle")
+        plot.text(plot.across(centre[0]), plot.up(centre[1]) + 5, f"{number + 1}", f"{css} mean", "middle")
         away = ((centre[0] - made[0]) ** 2 + (centre[1] - made[1]) ** 2) ** 0.5
         said.append(f"{name} {away:.2g}")
     alt = (
@@ -147,8 +155,8 @@ def _projection(
         f"{'; '.join(said)}."
     )
     caption = (
-        "Dots: real test features; crosses: generated; names stand at the real means. The plane is fitted to the real "
-        "features alone; what lies close together in it can lie far apart in the whole space."
+        "Dots: real test features; crosses: generated; numbers stand at the real means. The plane is fitted to the "
+        "real features alone; what lies close together in it can lie far apart in the whole space."
     )
     return Figure(f"{arm}, seed {seed}", plot.render(alt), caption, arm)
 

@@ -28,6 +28,8 @@ class RunFiles:
 
     folder: Path
     manifest: Mapping[str, Any] | None
+    choice: Mapping[str, Any] | None
+    """What was chosen in the validation world; ``None`` where nothing was."""
     losses: Losses | None
     artefacts: Artefacts | None
     missing: tuple[str, ...]
@@ -198,11 +200,19 @@ def read_run(folder: Path) -> RunFiles:
             return None
 
     manifest, losses, artefacts = tried(_manifest), tried(read_losses), tried(read_artefacts)
-    return RunFiles(folder, manifest, losses, artefacts, tuple(missing))
+    choice = tried(_choice) if (folder / "choice.json").exists() else None
+    return RunFiles(folder, manifest, choice, losses, artefacts, tuple(missing))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
+    return _read_mapping(folder / "manifest.json")
+
+
+def _choice(folder: Path) -> dict[str, Any]:
+    return _read_mapping(folder / "choice.json")
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -19,10 +19,11 @@ from d3wrap.report.facts import facts
 from d3wrap.report.figure import Figure
 from d3wrap.report.numbers import percent, signed
 from d3wrap.report.pictures import PictureRow, picture_rows
+from d3wrap.report.remarks import beside, beyond_seeds, multiplicity, other_steps
 from d3wrap.report.results_figures import confusion, curves, differences
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.training_figures import losses
-from d3wrap.report.verdict import Verdict, beside, beyond_seeds, multiplicity, overall, together, verdicts
+from d3wrap.report.verdict import Verdict, overall, together, verdicts
 
 
 class Section(NamedTuple):
@@ -31,6 +32,7 @@ class Section(NamedTuple):
     comparison: Comparison
     verdict: Verdict
     beyond_seeds: str
+    other_steps: str
     beside: str
     lines: Sequence[Line]
     facts: Sequence[tuple[str, str]]
@@ -57,6 +59,7 @@ def section(comparison: Comparison, judged: Verdict) -> Section:
         comparison=comparison,
         verdict=judged,
         beyond_seeds=beyond_seeds(comparison),
+        other_steps=other_steps(comparison),
         beside=beside(comparison),
         lines=lines(comparison),
         facts=facts(comparison),
@@ -82,9 +85,10 @@ def _drawn(figures: Any) -> list[Figure]:
 def _manifests(comparison: Comparison) -> list[tuple[str, str]]:
     found = sorted(comparison.files.items(), key=lambda item: (item[0][1], item[0][0]))
     return [
-        (f"seed {seed}, {arm}", json.dumps(files.manifest, indent=2, ensure_ascii=False))
+        (f"seed {seed}, {arm}{what}", json.dumps(content, indent=2, ensure_ascii=False))
         for (arm, seed), files in found
-        if files.manifest is not None
+        for what, content in (("", files.manifest), (": what was chosen, and from what", files.choice))
+        if content is not None
     ]
 
 

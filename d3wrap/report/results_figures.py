@@ -38,6 +38,7 @@ def curves(comparison: Comparison, classifier: str) -> Figure | None:
     for arm, by_seed in found.items():
         for points in by_seed.values():
             plot.line(_in_percent(points), arm_css(arm, "curve thin"))
+    for arm, by_seed in reversed(found.items()):  # baseline, which is dashed, above enhanced
         if len(by_seed) > 1:
             plot.line(_in_percent(mean_curve(list(by_seed.values()))), arm_css(arm, "curve mean"))
     for arm in ARMS:
@@ -56,6 +57,8 @@ def _curve_caption(comparison: Comparison, drawn: object) -> str:
     calibrated = all(run.gamma is not None for run in comparison.runs)
     thick = " Thin lines: seeds; thick lines: their mean along rays from the origin." if drawn else ""
     crosses = ", crosses the validated γ" if calibrated else ""
+    if any(run.test_used_for_selection for run in comparison.runs):
+        thick += " Lines are of the last step, marks of the step that was chosen on the test set."
     return f"Further up and to the right is better. Marks show where γ = 0 puts each seed{crosses}.{thick}"
 
 

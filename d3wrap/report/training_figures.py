@@ -28,7 +28,7 @@ def _loss(name: str, drawn: list[tuple[str, list[tuple[float, float]]]]) -> Figu
     plot = Plot(260, 170, (0, max(steps) or 1), span(values), left=48, right=12, top=8)
     plot.x_axis("step", 4, grid=False)
     plot.y_axis("", 4)
-    for arm, points in drawn:
+    for arm, points in reversed(drawn):  # baseline, which is dashed, above enhanced, so that both can be seen
         if len(points) == 1:
             plot.dot(*points[0], arm_css(arm, "mark"), size=2.5, square=arm == "enhanced")
         plot.line(points, arm_css(arm, "curve loss"))

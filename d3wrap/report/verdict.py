@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from d3wrap.comparison.aggregate import aggregate
-from d3wrap.comparison.hierarchical import hierarchical_difference
 from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE, PairedDifference, holm
-from d3wrap.errors import DataError
 from d3wrap.report.collect import ARMS, Comparison
 from d3wrap.report.numbers import interval, p_value, percent, seeds, signed
 
@@ -95,55 +93,4 @@ def together(comparisons: Sequence[Comparison]) -> str:
         f"Over all of them, the interquartile mean of {METRIC} is {before} without D³ and {after} with it, and a run "
         f"with D³ exceeds one without with probability {found.improvement:.2f} ({low:.2f} to {high:.2f}; stratified "
         "bootstrap of seeds, 95 %)."
-    )
-
-
-def beside(comparison: Comparison) -> str:
-    """Say what the headline number leaves open: whether the model is better, or only its bias moved."""
-    row = comparison.row(comparison.headline, "AUSUC").difference
-    limits = f" (95 % interval {interval(row)})" if row.low is not None else ""
-    return (
-        "H also moves when only the balance between seen and unseen classes does. AUSUC, which no such shift changes, "
-        f"changed by {signed(row.mean)} points{limits}: {judge(row, row.wilcoxon_p).sentence}."
-    )
-
-
-def beyond_seeds(comparison: Comparison) -> str:
-    """Say how far the headline change would move with other classes and images; empty where no run kept what it takes.
-
-    The interval of the verdict is over seeds alone: all of them are tested on the same images.
-    """
-    kept = [comparison.artefacts(arm) for arm in ARMS]
-    arms = [
-        [
-            own[seed].outcomes[comparison.headline]
-            for seed in comparison.seeds
-            if comparison.headline in own[seed].outcomes
-        ]
-        for own in kept
-        if set(comparison.seeds) <= set(own)
-    ]
-    if len(comparison.seeds) < 2 or [len(arm) for arm in arms] != [len(comparison.seeds)] * 2:
-        return ""
-    try:
-        found = hierarchical_difference(*arms)
-    except DataError:
-        return ""  # tested on different images: there is nothing to draw anew for both
-    low, high = found.low[METRIC], found.high[METRIC]
-    return (
-        f"That interval is over seeds alone. Drawing classes and test images anew as well (bootstrap), the change of "
-        f"{METRIC} has the 95 % interval {signed(low)} to {signed(high)} points."
-    )
-
-
-def multiplicity(comparisons: Sequence[Comparison]) -> str:
-    """Warn of reading many differences as if each were the only one; empty where no interval leaves out 0."""
-    rows = [row.difference for comparison in comparisons for row in comparison.summary]
-    outside = sum(row.low is not None and row.high is not None and (row.low > 0 or row.high < 0) for row in rows)
-    if len(rows) < 2 or not outside:
-        return ""
-    return (
-        f"The tables hold {len(rows)} differences; the intervals of {outside} of them leave out 0, where chance alone "
-        f"would give about {0.05 * len(rows):.0f}. Only the verdict's was named beforehand, and intervals are not "
-        "corrected for their number."
     )

@@ -57,6 +57,18 @@ def test_a_manifest_that_is_no_json_is_said(make_folder, content):
     assert "manifest.json: no such file" in collect([folder])[0].missing()[0]
 
 
+def test_a_choice_is_kept_where_one_was_made(make_folder):
+    folder = make_folder()
+    own = folder / "clswgan/seed-0/baseline"
+    (own / "choice.json").write_text('{"steps": 300}')
+    (found,) = collect([folder])
+    assert found.files["baseline", 0].choice == {"steps": 300}
+    assert found.files["enhanced", 0].choice is None
+    assert found.missing() == []
+    (own / "choice.json").write_text("{")
+    assert "choice.json: cannot be read as JSON" in collect([folder])[0].missing()[0]
+
+
 def test_a_failed_run_is_named(make_folder):
     folder = make_folder(seeds=2)
     own = folder / "clswgan" / "seed-7" / "baseline"

@@ -107,8 +107,11 @@ def test_a_class_without_points_is_left_out(make_folder):
         stored["classes"] = {}
         path.write_text(json.dumps(stored))
     figure = projections(collect([folder])[0])[0]
-    assert "class 2" in figure.picture
-    assert "class 3" not in figure.picture
+    means = re.findall(r'class="name class-\d mean"[^>]*>(\d)<', figure.picture)
+    assert means == ["1"]
+    assert "1 class 2" in figure.picture
+    assert "real one: class 2 " in figure.picture
+    assert "; class 3" not in figure.picture
 
 
 def test_losses_have_a_line_a_run(comparisons):

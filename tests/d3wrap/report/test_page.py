@@ -90,7 +90,7 @@ def test_sections_are_there(page):
         "Generated pictures, seed 0", "Losses", "Manifests",
     ]  # fmt: skip
     assert "test set used for selection no" in page.text
-    assert "honest: steps, settings and γ" in page.text
+    assert "honest: steps, samples per class and γ of each run were chosen in a validation world" in page.text
     assert "none was validated: all numbers are at γ = 0" in page.text
 
 
@@ -109,7 +109,7 @@ def test_ids_are_unique_and_links_lead_somewhere(make_folder):
 def test_the_paper_protocol_is_marked(make_folder):
     page = Page(html_page(collect([make_folder(protocol="paper", test_used_for_selection=True)])))
     assert "test set used for selection YES" in page.text
-    assert "paper: steps were chosen on the test set" in page.text
+    assert "paper: the step of each run was chosen on the test set" in page.text
     assert [attributes for attributes in page.all("div") if attributes.get("class") == "warning"]
 
 
@@ -119,7 +119,17 @@ def test_a_validated_gamma_is_shown(make_folder):
     assert "H at γ" in text
     assert "crosses the validated γ" in text
     assert text.count('class="arm-enhanced cross"') == 12
-    assert "chosen on validation rows" in Page(text).text
+    assert "chosen in the validation world" in Page(text).text
+
+
+def test_what_was_chosen_stands_at_the_foot(make_folder):
+    folder = make_folder(steps=300, synthetic_per_class=50)
+    (folder / "clswgan/seed-0/baseline/choice.json").write_text('{"criterion": "AUSUC"}')
+    page = Page(html_page(collect([folder])))
+    assert "seed 0, baseline: what was chosen, and from what" in page.text
+    assert any("AUSUC" in text for text in page.contents["pre"])
+    assert "steps 300" in page.text
+    assert "samples per unseen class 50" in page.text
 
 
 def test_below_six_seeds_it_says_so(make_folder):

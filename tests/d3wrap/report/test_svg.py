@@ -58,9 +58,10 @@ def test_a_span_is_never_empty():
     assert span([2.0, 3.0], zero=True)[0] < 0
 
 
-def test_a_long_text_loses_its_end():
+def test_a_long_text_loses_its_middle():
     assert shorten("abcdef", 6) == "abcdef"
-    assert shorten("abcdefg", 6) == "abcde…"
+    assert shorten("abcdefg", 6) == "abcd…g"
+    assert shorten("Black_footed_Albatross_120", 16) == "Black_foot…s_120"
 
 
 def test_a_plot_is_well_formed_and_says_what_it_shows():

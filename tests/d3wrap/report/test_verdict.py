@@ -5,7 +5,8 @@ import pytest
 
 from d3wrap.comparison.statistics import paired_difference
 from d3wrap.report.collect import collect
-from d3wrap.report.verdict import beside, beyond_seeds, judge, multiplicity, overall, together, verdicts
+from d3wrap.report.remarks import beside, beyond_seeds, multiplicity, other_steps
+from d3wrap.report.verdict import judge, overall, together, verdicts
 
 
 def difference(*gains):
@@ -104,6 +105,17 @@ def test_classes_and_images_are_drawn_anew_too(comparisons, make_folder):
     assert beyond_seeds(collect([folder])[0]) == "", "other images"
     path.unlink()
     assert beyond_seeds(collect([folder])[0]) == "", "not all kept them"
+
+
+def test_the_gap_of_choosing_on_the_test_set_is_said(make_folder):
+    folder = make_folder(H=0.6, protocol="paper", test_used_for_selection=True, last_step={"H": 0.5}, last5={"H": 0.55})
+    said = other_steps(collect([folder])[0])
+    assert "put H +10.0 points above the last step without D³, and +10.0 with it" in said
+    assert "at the last step D³ changed H by 0.0 points (0.0 to 0.0)." in said
+    assert said.endswith("Averaged over the last five log points of each run, the change is 0.0 points (0.0 to 0.0).")
+    assert beyond_seeds(collect([folder])[0]) == "", "outcomes are those of the last step"
+    assert other_steps(collect([make_folder("other", seeds=1, last5={"H": 0.5})])[0]).endswith("is 0.0 points.")
+    assert other_steps(collect([make_folder("none")])[0]) == ""
 
 
 def test_many_differences_are_warned_of(comparisons, make_folder):
