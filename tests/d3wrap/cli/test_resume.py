@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -182,6 +184,19 @@ def assert_same_files(one, other):
     assert found[0] == found[1]
 
 
+def test_the_documentation_names_every_file_of_a_run(run, trained, tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "results.md").read_text(encoding="utf-8")
+    section = page.partition("\n## The folder of a run\n")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| `([^`]+)` \|", section, flags=re.M)
+    trained.failing = {(1, "enhanced")}
+    run("compare", *TINY, "--seeds", "2", "--checkpoint-every", "0", code=1)
+    found = {path.name for folder in (tmp_path / "out").glob("clswgan/seed-*/*") for path in folder.iterdir()}
+    assert {"error.txt", "result.json"} <= found <= set(documented)
+    top = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert top == {"results.json", "results.csv", "run.json"}
+    assert all(f"| `{name}` |" in page for name in top)
+
+
 def test_threads_are_those_of_the_run_that_is_gone_on_with(run, tmp_path):
     run("compare", *TINY, "--seeds", "1", "--threads", "1")
     assert "(done before)" in run("compare", *TINY, "--seeds", "1")
@@ -197,6 +212,16 @@ def test_train_goes_on_or_is_done(run, tmp_path):
     assert "going on with what out/ holds" in run("train", *TRAIN, "--arm", "baseline")
     assert (tmp_path / "out" / "generator.safetensors").read_bytes() == weights
     assert 'arm is "baseline" there and "enhanced" now' in run("train", *TRAIN, code=2)
+
+
+def test_stopped_by_hand_it_says_how_to_go_on(run, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "train", interrupt)
+        assert "stopped; the same command with --out out goes on" in run("compare", *TINY, "--seeds", "1", code=130)
+    assert "going on" in run("compare", *TINY, "--seeds", "1")
 
 
 def test_options_of_an_executor_are_checked(run):
