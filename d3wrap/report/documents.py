@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from d3wrap.report.collect import Comparison
 from d3wrap.report.facts import facts
-from d3wrap.report.remarks import beside, beyond_seeds, multiplicity, other_steps
+from d3wrap.report.remarks import beside, beyond_seeds, budgets, multiplicity, other_steps
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.text import latex, markdown
 from d3wrap.report.verdict import Verdict, overall, together, verdicts
@@ -33,7 +33,7 @@ def markdown_report(comparisons: Sequence[Comparison]) -> str:
         parts += [
             f"## {markdown(comparison.title)}",
             f"**{markdown(judged.sentence)}**",
-            *map(markdown, filter(None, [beyond_seeds(comparison), other_steps(comparison)])),
+            *map(markdown, filter(None, [beyond_seeds(comparison), budgets(comparison), other_steps(comparison)])),
             markdown(beside(comparison)),
             "\n".join([_row(HEADINGS), _row(["---", "---", *["---:"] * (len(HEADINGS) - 2)]), *rows]),
             CAPTION,

@@ -19,7 +19,7 @@ from d3wrap.report.facts import facts
 from d3wrap.report.figure import Figure
 from d3wrap.report.numbers import percent, signed
 from d3wrap.report.pictures import PictureRow, picture_rows
-from d3wrap.report.remarks import beside, beyond_seeds, multiplicity, other_steps
+from d3wrap.report.remarks import beside, beyond_seeds, budgets, multiplicity, other_steps
 from d3wrap.report.results_figures import confusion, curves, differences
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.training_figures import losses
@@ -32,6 +32,7 @@ class Section(NamedTuple):
     comparison: Comparison
     verdict: Verdict
     beyond_seeds: str
+    budgets: str
     other_steps: str
     beside: str
     lines: Sequence[Line]
@@ -59,6 +60,7 @@ def section(comparison: Comparison, judged: Verdict) -> Section:
         comparison=comparison,
         verdict=judged,
         beyond_seeds=beyond_seeds(comparison),
+        budgets=budgets(comparison),
         other_steps=other_steps(comparison),
         beside=beside(comparison),
         lines=lines(comparison),

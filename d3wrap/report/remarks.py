@@ -9,8 +9,11 @@ from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.statistics import paired_difference
 from d3wrap.errors import DataError
 from d3wrap.report.collect import ARMS, Comparison
-from d3wrap.report.numbers import interval, signed
+from d3wrap.report.numbers import interval, seeds, signed
 from d3wrap.report.verdict import METRIC, judge
+
+ENOUGH_FOR_BOOTSTRAP = 10
+"""Seeds from which the interval of a bootstrap is about as wide as it says."""
 
 
 def beside(comparison: Comparison) -> str:
@@ -47,9 +50,23 @@ def beyond_seeds(comparison: Comparison) -> str:
     except DataError:
         return ""  # tested on different images: there is nothing to draw anew for both
     low, high = found.low[METRIC], found.high[METRIC]
+    narrow = ", which is too narrow with so few seeds" if len(comparison.seeds) < ENOUGH_FOR_BOOTSTRAP else ""
     return (
-        f"That interval is over seeds alone. Drawing classes and test images anew as well (bootstrap), the change of "
-        f"{METRIC} has the 95 % interval {signed(low)} to {signed(high)} points."
+        f"That interval is over seeds alone. A bootstrap{narrow}, that draws classes and test images anew as well, "
+        f"gives the change of {METRIC} the 95 % interval {signed(low)} to {signed(high)} points."
+    )
+
+
+def budgets(comparison: Comparison) -> str:
+    """Say where the arms were trained for different numbers of steps; empty where they were not."""
+    baseline, enhanced = (comparison.by_seed(arm, comparison.headline) for arm in ARMS)
+    differ = [seed for seed, run in baseline.items() if run.steps != enhanced[seed].steps]
+    if not differ:
+        return ""
+    without, with_d3 = (sum(run.steps for run in arm.values()) / len(arm) for arm in (baseline, enhanced))
+    return (
+        f"In {len(differ)} of {seeds(len(baseline))} the steps chosen for the two arms differ ({without:.0f} on "
+        f"average without D³, {with_d3:.0f} with it): the change is that of D³ and of this choice together."
     )
 
 
@@ -69,7 +86,10 @@ def other_steps(comparison: Comparison) -> str:
         )
     five = [_stored(arm, "last5") for arm in arms]
     if all(len(found) == len(comparison.seeds) for found in five):
-        said.append(f"Averaged over the last five log points of each run, the change is {_changed(*five)}.")
+        said.append(
+            "Averaged over the last five log points of each run (fewer where it has fewer), the change is "
+            f"{_changed(*five)}."
+        )
     return " ".join(said)
 
 

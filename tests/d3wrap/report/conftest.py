@@ -1,11 +1,13 @@
 """Folders as ``d3wrap compare`` leaves them, with numbers that are made up."""
 
 import base64
+import functools
 import json
 import random
 
 import pytest
 
+from d3wrap.comparison.aggregate import aggregate
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.storage import write_results
 from d3wrap.report.collect import collect
@@ -61,6 +63,12 @@ def artefacts(seed, arm, classifiers, names=CLASSES):
         "pictures": {"shape": [2, 3], "real": {"2": picture}, "generated": {"2": picture}},
         "reasons": {},
     }
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Spare the tests most of a bootstrap, which takes a second for each page of several comparisons."""
+    monkeypatch.setattr("d3wrap.report.verdict.aggregate", functools.partial(aggregate, resamples=50))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from d3wrap.comparison.statistics import paired_difference
 from d3wrap.report.collect import collect
-from d3wrap.report.remarks import beside, beyond_seeds, multiplicity, other_steps
+from d3wrap.report.remarks import beside, beyond_seeds, budgets, multiplicity, other_steps
 from d3wrap.report.verdict import judge, overall, together, verdicts
 
 
@@ -91,7 +91,11 @@ def test_h_is_never_left_alone(comparisons):
 
 
 def test_classes_and_images_are_drawn_anew_too(comparisons, make_folder):
-    assert beyond_seeds(comparisons[0]).endswith("the change of H has the 95 % interval 0.0 to 0.0 points.")
+    assert beyond_seeds(comparisons[0]) == (
+        "That interval is over seeds alone. A bootstrap, which is too narrow with so few seeds, that draws classes and "
+        "test images anew as well, gives the change of H the 95 % interval 0.0 to 0.0 points."
+    )
+    assert "A bootstrap, that draws" in beyond_seeds(collect([make_folder("ten", seeds=10)])[0])
     folder = make_folder("moved", seeds=3)
     assert beyond_seeds(collect([make_folder("one", seeds=1)])[0]) == ""
     path = folder / "clswgan/seed-0/enhanced/artefacts.json"
@@ -112,10 +116,25 @@ def test_the_gap_of_choosing_on_the_test_set_is_said(make_folder):
     said = other_steps(collect([folder])[0])
     assert "put H +10.0 points above the last step without D³, and +10.0 with it" in said
     assert "at the last step D³ changed H by 0.0 points (0.0 to 0.0)." in said
-    assert said.endswith("Averaged over the last five log points of each run, the change is 0.0 points (0.0 to 0.0).")
+    assert said.endswith("each run (fewer where it has fewer), the change is 0.0 points (0.0 to 0.0).")
     assert beyond_seeds(collect([folder])[0]) == "", "outcomes are those of the last step"
     assert other_steps(collect([make_folder("other", seeds=1, last5={"H": 0.5})])[0]).endswith("is 0.0 points.")
     assert other_steps(collect([make_folder("none")])[0]) == ""
+
+
+def test_different_numbers_of_steps_are_said(make_folder, comparisons):
+    assert budgets(comparisons[0]) == ""
+    folder = make_folder("chosen")
+    path = folder / "results.json"
+    stored = json.loads(path.read_text())
+    for run in stored["runs"]:
+        if run["arm"] == "baseline" and run["seed"] < 2:
+            run["steps"] = 1000
+    path.write_text(json.dumps(stored))
+    assert budgets(collect([folder])[0]) == (
+        "In 2 of 6 seeds the steps chosen for the two arms differ (3000 on average without D³, 4000 with it): the "
+        "change is that of D³ and of this choice together."
+    )
 
 
 def test_many_differences_are_warned_of(comparisons, make_folder):
