@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -89,8 +89,9 @@ def compare(
         on_result(runs, True)
     failures = []
     waiting = _longer_first(job for job in jobs if not found[job.folder])
-    with watch(waiting):
-        for ended in executor.run(run_job, waiting) if waiting else ():
+    # Closed whatever happens, so that no process goes on when this one was stopped.
+    with watch(waiting), closing(executor.run(run_job, waiting)) as running:
+        for ended in running:
             job, fault = ended.item, ended.fault
             if fault is None:
                 found[job.folder] = finished(job, dataset, plugins)

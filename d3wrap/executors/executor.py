@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -24,10 +24,10 @@ class Ended(Generic[Item]):
 class Executor(Protocol):
     """Calls a function for each of several items, in an order and in processes of its own choice."""
 
-    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Ended[Item]]:
+    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Generator[Ended[Item], None, None]:
         """Call ``function(item)`` for each item, and yield each as it ends; one that fails stops no other.
 
-        Function and items must be such that ``pickle`` can send them. Closing the iterator ends what is under way,
+        Function and items must be such that ``pickle`` can send them. Closing the generator ends what is under way,
         where the executor can.
         """
         ...

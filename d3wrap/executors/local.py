@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 
@@ -24,7 +24,7 @@ class LocalExecutor:
     def __init__(self, jobs: int = 1) -> None:
         self.jobs = jobs
 
-    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Ended[Item]]:
+    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Generator[Ended[Item], None, None]:
         """Call ``function(item)`` for each item; see :class:`~d3wrap.executors.executor.Executor`."""
         if self.jobs == 1:
             for item in items:
@@ -32,7 +32,9 @@ class LocalExecutor:
         else:
             yield from self._in_processes(function, items)
 
-    def _in_processes(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Ended[Item]]:
+    def _in_processes(
+        self, function: Callable[[Item], object], items: Sequence[Item]
+    ) -> Generator[Ended[Item], None, None]:
         waiting, free = deque(items), list[_Worker]()
         busy: dict[object, tuple[_Worker, Item]] = {}
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from d3wrap.errors import ConfigError, MissingExtraError
@@ -27,9 +27,11 @@ class RayExecutor:
         # A task that dies is reported, not tried again: running out of memory would only happen once more.
         self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_retries": 0}
 
-    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Ended[Item]]:
+    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Generator[Ended[Item], None, None]:
         """Call ``function(item)`` for each item; see :class:`~d3wrap.executors.executor.Executor`."""
         ray, waiting, running = self._ray, deque(items), dict[Any, Item]()
+        if not waiting:
+            return
         started = self._start()
         call = ray.remote(fault_of).options(**self._options)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class SlurmExecutor:
             raise ConfigError(f"--executor-option: {error}") from error
         self._jobs, self._poll = jobs, poll
 
-    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Iterator[Ended[Item]]:
+    def run(self, function: Callable[[Item], object], items: Sequence[Item]) -> Generator[Ended[Item], None, None]:
         """Call ``function(item)`` for each item; see :class:`~d3wrap.executors.executor.Executor`."""
         waiting, running = deque(items), list[tuple[Any, Item]]()
         try:
