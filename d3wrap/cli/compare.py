@@ -19,6 +19,7 @@ from d3wrap.cli.options import (
     data_options,
     device_options,
     out_options,
+    protocol_options,
     split_commas,
     training_options,
 )
@@ -47,6 +48,7 @@ from d3wrap.manager import load_plugins
     help="One or more generators with commas, or all; `d3wrap plugins list` shows them.",
 )
 @training_options
+@protocol_options
 @click.option("--seeds", type=Seeds(), default="3", show_default=True, help="How many, or which with commas.")
 @classifier_option
 @device_options

@@ -37,6 +37,21 @@ class Seeds(click.ParamType):
         return seeds
 
 
+class Numbers(click.ParamType):
+    """``100,300`` means these two."""
+
+    name = "a,b,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",") if part.strip()]
+        if not all(part.isdecimal() and int(part) for part in parts):
+            self.fail(f"expected numbers of 1 or more with commas, found {value!r}", param, ctx)
+        return tuple(dict.fromkeys(int(part) for part in parts))
+
+
 def _group(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -131,6 +146,31 @@ training_options = _group(
         default=50,
         show_default=True,
         help="Steps per line of losses.",
+    ),
+)
+
+protocol_options = _group(
+    click.option(
+        "--protocol",
+        type=click.Choice(["honest", "fixed", "paper"]),
+        default="honest",
+        show_default=True,
+        help="honest: steps, samples and γ are chosen in a validation world cut out of training images. fixed: nothing "
+        "is chosen. paper: the best step is chosen on the test set, as the papers did; labelled so.",
+    ),
+    click.option(
+        "--choose-points",
+        type=click.IntRange(min=1),
+        default=4,
+        show_default=True,
+        help="Numbers of steps that the honest protocol chooses from, evenly up to the generator's own.",
+    ),
+    click.option(
+        "--choose-samples",
+        type=Numbers(),
+        default="",
+        show_default="the generator's own",
+        help="Numbers of features per unseen class that it chooses from, with commas.",
     ),
 )
 

@@ -16,6 +16,7 @@ from d3wrap.data import GZSLDataset, load_dataset
 from d3wrap.errors import ConfigError, did_you_mean
 from d3wrap.evaluation.fitting import CLASSIFIERS
 from d3wrap.manager import Plugins
+from d3wrap.protocol.choice import Search
 from d3wrap.settings import D3Settings
 from d3wrap.training.precision import resolve_device
 from d3wrap.wrap import resolve_settings
@@ -57,6 +58,8 @@ def plan(generator: str, options: Mapping[str, Any], plugins: Plugins) -> Plan:
         log_every=options["log_every"],
         source=data_arguments(options),
         block=options["block"],
+        protocol=options["protocol"],
+        search=Search(options["choose_points"], options["choose_samples"]),
     )
 
 

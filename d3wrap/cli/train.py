@@ -9,7 +9,7 @@ import click
 
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
-from d3wrap.cli.options import data_options, device_options, out_options, training_options
+from d3wrap.cli.options import data_options, device_options, out_options, protocol_options, training_options
 from d3wrap.cli.out_folder import as_json, new_name, open_folder
 from d3wrap.cli.run_options import checkpoint_option
 from d3wrap.comparison.run import train as run_training
@@ -30,6 +30,7 @@ from d3wrap.training.progress import watching
     help="With or without D³.",
 )
 @training_options
+@protocol_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @device_options
 @checkpoint_option

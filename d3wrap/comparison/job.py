@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from d3wrap.checkpoints.checkpoints import EVERY
+from d3wrap.comparison.artefacts import write_artefacts
 from d3wrap.comparison.identity import require_same
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.run import Arm, Plan, build, describe, measure, results, train
@@ -87,9 +88,12 @@ def _run(job: Job, folder: RunFolder) -> None:
         trained = train(
             plan, dataset, arm, seed, plugins, folder, checkpoint_every=job.checkpoint_every, command=job.command
         )
-    evaluation, seconds = measure(plan, dataset, seed, trained)
-    found = results(plan, dataset, arm, seed, trained, evaluation, seconds)
+    measured = measure(plan, seed, trained)
+    found = results(plan, dataset, arm, seed, trained, measured)
+    write_artefacts(folder, dataset, trained.backbone, measured.final, seed)
     write_json(folder.path / "result.json", [one.as_dict() for one in found])
+    if trained.snapshots is not None:
+        trained.snapshots.remove()
 
 
 def open_dataset(job: Job) -> GZSLDataset:

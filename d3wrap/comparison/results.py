@@ -48,7 +48,7 @@ class RunResult:
     AUSUC: float = checked(FRACTION)
     AUROC: float = checked(FRACTION)
     per_class: Mapping[int, float] = checked(mapping_of(int, FRACTION))
-    protocol: Literal["honest", "paper"] = checked(one_of("honest", "paper"))
+    protocol: Literal["honest", "fixed", "paper"] = checked(one_of("honest", "fixed", "paper"))
     test_used_for_selection: bool = checked(FLAG)
     formulation: Literal["released", "corrected"] | None = checked(one_of("released", "corrected").or_none())
     features: str = checked(TEXT)
@@ -70,6 +70,9 @@ class RunResult:
     U_gamma: float | None = checked(FRACTION.or_none(), None)
     S_gamma: float | None = checked(FRACTION.or_none(), None)
     H_gamma: float | None = checked(FRACTION.or_none(), None)
+    synthetic_per_class: int | None = checked(COUNT.or_none(), None)
+    last5: Mapping[str, float] | None = checked(mapping_of(str, FRACTION).or_none(), None)
+    last_step: Mapping[str, float] | None = checked(mapping_of(str, FRACTION).or_none(), None)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -78,7 +81,7 @@ class RunResult:
         if self.test_used_for_selection != (self.protocol == "paper"):
             raise DataError(
                 f"test_used_for_selection: {self.test_used_for_selection} contradicts protocol {self.protocol!r}; "
-                "'paper' selects on the test set, 'honest' does not"
+                "'paper' selects on the test set, the others do not"
             )
         if len({value is None for value in (self.gamma, self.U_gamma, self.S_gamma, self.H_gamma)}) > 1:
             raise DataError("gamma, U_gamma, S_gamma and H_gamma: expected all four or none")

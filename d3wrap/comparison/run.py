@@ -6,20 +6,26 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from d3wrap.checkpoints.checkpoints import EVERY
+from d3wrap.comparison.choosing import Protocol, made_choice
 from d3wrap.comparison.manifest import manifest, versions
-from d3wrap.comparison.results import DIAGNOSTICS, METRICS, RunResult
+from d3wrap.comparison.results import CALIBRATED, DIAGNOSTICS, METRICS, RunResult
 from d3wrap.comparison.run_folder import RunFolder
+from d3wrap.comparison.snapshots import LAST, Snapshots, wanted
 from d3wrap.config import Override
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.enhancer import Enhancer
 from d3wrap.evaluation.arms import Evaluation, evaluate_generator
 from d3wrap.evaluation.fitting import CLASSIFIERS
+from d3wrap.evaluation.metrics import Metrics
 from d3wrap.files import write_json
 from d3wrap.generator import Backbone
 from d3wrap.manager import Plugins
+from d3wrap.protocol import Vault
+from d3wrap.protocol.choice import Choice, Search
 from d3wrap.seeds import initialising
 from d3wrap.settings import D3Settings
 from d3wrap.training.log import Record
@@ -46,14 +52,39 @@ class Plan:
     """Arguments of :func:`d3wrap.load_dataset` that gave the dataset."""
     block: Sequence[str] = ()
     """Plugins that were blocked."""
+    protocol: Protocol = "fixed"
+    search: Search = dataclasses.field(default_factory=Search)
+    """What the honest protocol chooses from."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained arm: the generator, its enhancer where it has one, and the seconds training took."""
+    """A trained arm: the generator, its enhancer where it has one, and the seconds training took.
+
+    ``vault`` still holds the test rows; ``choice`` is that of the honest protocol; ``snapshots`` are weights kept on
+    the way, if any.
+    """
 
     backbone: Backbone
     enhancer: Enhancer | None
+    seconds: float
+    vault: Vault
+    steps: int
+    choice: Choice | None = None
+    snapshots: Snapshots | None = None
+
+    @property
+    def synthetic_per_class(self) -> int:
+        """Features generated per unseen class to train the classifiers on."""
+        return self.backbone.settings.synthetic_per_class if self.choice is None else self.choice.synthetic_per_class
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run reached: at its last step, by log point before it, and the seconds that took."""
+
+    final: Evaluation
+    earlier: Mapping[int, Evaluation]
     seconds: float
 
 
@@ -85,6 +116,9 @@ def describe(
         "classifiers": list(plan.classifiers),
         "block": list(plan.block),
         "plugins": list(plugins.names),
+        "protocol": plan.protocol,
+        "search": dataclasses.asdict(plan.search),
+        "log_every": plan.log_every,
     }
     return manifest(config=config, seed=seed, arm=arm, dataset=dataset, precision=plan.precision, command=command)
 
@@ -103,10 +137,27 @@ def train(
 ) -> Trained:
     """Train one arm; ``folder`` gets manifest, losses as they come, and at the end weights and ``training.json``.
 
-    Training goes on from a checkpoint that is there, and writes one every ``checkpoint_every`` seconds (0: after every
-    step); they are removed when it ends. Raises :class:`~d3wrap.errors.DataError` where another run is stored there.
+    Under the honest protocol, ``choice.json`` comes first. Test rows stay in a vault. Training goes on from a
+    checkpoint that is there, and writes one every ``checkpoint_every`` seconds (0: after every step); they are removed
+    when it ends. Raises :class:`~d3wrap.errors.DataError` where another run is stored there.
     """
-    backbone, enhancer = build(plan, dataset, arm, seed, plugins)
+    vault, snapshots = Vault(dataset), Snapshots(folder.path)
+    backbone, enhancer = build(plan, vault.sealed, arm, seed, plugins)
+    folder.begin(describe(plan, dataset, arm, seed, backbone, plugins, command))
+    choice = None
+    if plan.protocol == "honest":
+        choice = made_choice(
+            folder.path,
+            lambda world: build(plan, world, arm, seed, plugins),
+            vault.sealed,
+            seed=seed,
+            search=plan.search,
+            classifiers=list(plan.classifiers),
+            embedding_dim=plan.d3.embedding_dim,
+            precision=plan.precision,
+        )
+    steps = decide(vault, plan, backbone, choice)
+    kept = wanted(steps, plan.log_every, plan.protocol)
 
     def log(record: Record) -> None:
         folder.append_metrics(
@@ -117,15 +168,17 @@ def train(
                 "losses": dict(record.losses),
             }
         )
+        step = record.step - (record.total - steps)
+        if step in kept:
+            snapshots.save(step, backbone, enhancer)
         if on_log is not None:
             on_log(record)
 
-    folder.begin(describe(plan, dataset, arm, seed, backbone, plugins, command))
     checkpoints = folder.checkpoints(checkpoint_every)
     fit(
         backbone,
-        dataset,
-        steps=backbone.settings.steps,
+        vault.sealed,
+        steps=steps,
         batch_size=backbone.settings.batch_size,
         seed=seed,
         enhancer=enhancer,
@@ -140,31 +193,55 @@ def train(
         folder.save_weights("enhancer", enhancer.state_dict())
     write_json(folder.path / "training.json", {"seconds": seconds})
     checkpoints.clear()
-    return Trained(backbone, enhancer, seconds)
+    return Trained(backbone, enhancer, seconds, vault, steps, choice, snapshots)
 
 
-def measure(plan: Plan, dataset: GZSLDataset, seed: int, trained: Trained) -> tuple[Evaluation, float]:
-    """Measure a trained arm; return what its classifiers reached and the seconds that took."""
+def decide(vault: Vault, plan: Plan, backbone: Backbone, choice: Choice | None) -> int:
+    """Tell the vault what was chosen, and return the number of steps."""
+    steps = backbone.settings.steps if choice is None else choice.steps
+    vault.decide(protocol=plan.protocol, steps=steps, gammas={} if choice is None else choice.gammas)
+    return steps
+
+
+def measure(plan: Plan, seed: int, trained: Trained) -> Measured:
+    """Open the vault, and measure a trained arm at its last step and at the log points that were kept."""
+    dataset = trained.vault.open()
     began, device = time.perf_counter(), dataset.features.device
-    # Nothing here should draw from the global streams; what does so all the same gives the same in every process.
-    with computing(plan.precision, device), initialising(seed, "measure", device):
-        evaluation = evaluate_generator(
-            trained.backbone,
-            dataset,
-            seed=seed,
-            synthetic_per_class=trained.backbone.settings.synthetic_per_class,
-            classifiers=plan.classifiers,
-            embedding_dim=plan.d3.embedding_dim,
-            enhancer=trained.enhancer,
-        )
-    return evaluation, time.perf_counter() - began
+
+    def evaluation() -> Evaluation:
+        # Nothing here should draw from the global streams; what does so all the same gives the same in every process.
+        with computing(plan.precision, device), initialising(seed, "measure", device):
+            return evaluate_generator(
+                trained.backbone,
+                dataset,
+                seed=seed,
+                synthetic_per_class=trained.synthetic_per_class,
+                classifiers=plan.classifiers,
+                embedding_dim=plan.d3.embedding_dim,
+                enhancer=trained.enhancer,
+            )
+
+    final = evaluation()
+    earlier = {}
+    if trained.snapshots is not None:
+        earlier = {step: evaluation() for step in trained.snapshots.each(trained.backbone, trained.enhancer)}
+    return Measured(final, earlier, time.perf_counter() - began)
 
 
 def results(
-    plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, trained: Trained, evaluation: Evaluation, seconds: float
+    plan: Plan, dataset: GZSLDataset, arm: Arm, seed: int, trained: Trained, measured: Measured
 ) -> list[RunResult]:
-    """Return one result per classifier, as ``results.json`` stores it."""
+    """Return one result per classifier, as ``results.json`` stores it.
+
+    Under the protocol of the papers it is that of the step of the highest H on the test set; else of the last step.
+    """
     settings = trained.backbone.settings
+    points = {**measured.earlier, trained.steps: measured.final}
+    last5 = list(points)[-LAST:]
+    best = {
+        name: max(points, key=lambda step: points[step][name].H) if plan.protocol == "paper" else trained.steps
+        for name in measured.final
+    }
     return [
         RunResult(
             dataset=dataset.name,
@@ -175,21 +252,36 @@ def results(
             classifier=classifier,  # type: ignore[arg-type]
             **{name: getattr(metrics, name) for name in METRICS + DIAGNOSTICS},
             per_class=metrics.per_class,
-            protocol="honest",
-            test_used_for_selection=False,
+            protocol=plan.protocol,
+            test_used_for_selection=plan.protocol == "paper",
             formulation=plan.d3.formulation if arm == "enhanced" else None,
             features=dataset.provenance["features"],
             semantics=dataset.provenance["semantics"],
             split=dataset.provenance["split"],
             train_fraction=dataset.train_fraction,
-            steps=settings.steps,
+            steps=best[classifier],
             batch_size=settings.batch_size,
             training_seconds=trained.seconds,
-            evaluation_seconds=seconds,
+            evaluation_seconds=measured.seconds,
             device=str(dataset.features.device),
             dtype=str(dataset.features.dtype).removeprefix("torch."),
             precision=plan.precision,
             versions=versions(),
+            **_calibrated(metrics, trained.choice, classifier),
+            synthetic_per_class=trained.synthetic_per_class,
+            last5={n: fmean(getattr(points[step][classifier], n) for step in last5) for n in METRICS},
+            last_step={n: getattr(measured.final[classifier], n) for n in METRICS}
+            if plan.protocol == "paper"
+            else None,
         )
-        for classifier, metrics in evaluation.items()
+        for classifier in measured.final
+        for metrics in [points[best[classifier]][classifier]]
     ]
+
+
+def _calibrated(metrics: Metrics, choice: Choice | None, classifier: str) -> dict[str, float]:
+    """Return U, S and H at the γ chosen in the validation world; nothing where none was chosen."""
+    if choice is None or classifier not in choice.gammas:
+        return {}
+    gamma = choice.gammas[classifier]
+    return {"gamma": gamma} | dict(zip(CALIBRATED, metrics.curve.at(gamma), strict=True))

@@ -18,7 +18,7 @@ from d3wrap.errors import DataError
 from d3wrap.files import atomic_path, write_json
 
 SCHEMA = "d3wrap.results/1"
-NOT_IN_CSV = ("per_class", "versions")
+NOT_IN_CSV = ("per_class", "versions", "last5", "last_step")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,16 @@ from typing import Any, cast, get_args
 
 import torch
 
-from d3wrap.comparison.run import Arm, Plan, Trained, build
+from d3wrap.comparison.choosing import FILE, read_choice
+from d3wrap.comparison.run import Arm, Plan, Trained, build, decide
 from d3wrap.comparison.run_folder import load_weights, read_weights
+from d3wrap.comparison.snapshots import Snapshots
 from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset, load_dataset
 from d3wrap.errors import D3WrapWarning, DataError
 from d3wrap.manager import Plugins, load_plugins
+from d3wrap.protocol import Vault
+from d3wrap.protocol.choice import Search
 from d3wrap.settings import D3Settings
 from d3wrap.training.precision import resolve_device
 
@@ -29,6 +33,9 @@ CONFIG = {
     "d3": dict,
     "classifiers": list,
     "block": list,
+    "protocol": str,
+    "search": dict,
+    "log_every": int,
 }
 
 
@@ -95,6 +102,9 @@ def load_run(
         precision=stored["precision"],
         source=config["data"],
         block=config["block"],
+        protocol=config["protocol"],
+        search=Search(config["search"]["points"], tuple(config["search"]["samples"])),
+        log_every=config["log_every"],
     )
     arm, seed = cast(Arm, stored["arm"]), int(stored["seed"])
     return plan, dataset, arm, seed, load_trained(folder, plan, dataset, arm, seed, plugins)
@@ -110,7 +120,10 @@ def load_trained(folder: Path, plan: Plan, dataset: GZSLDataset, arm: Arm, seed:
     load_weights(folder / "generator.safetensors", backbone)
     if enhancer is not None:
         enhancer.load_state_dict(read_weights(folder / "enhancer.safetensors"))
-    return Trained(backbone.eval(), enhancer, seconds)
+    choice = read_choice(folder / FILE) if plan.protocol == "honest" else None
+    vault = Vault(dataset)
+    steps = decide(vault, plan, backbone, choice)
+    return Trained(backbone.eval(), enhancer, seconds, vault, steps, choice, Snapshots(folder))
 
 
 def _training_seconds(folder: Path) -> float:

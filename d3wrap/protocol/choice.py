@@ -60,6 +60,18 @@ class Choice:
         """Return it as JSON can hold it."""
         return asdict(self) | {"criterion": CRITERION}
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Choice:
+        """Undo :meth:`as_dict`; raises ``KeyError``, ``TypeError`` or ``ValueError`` for what it would not give."""
+        return cls(
+            steps=int(stored["steps"]),
+            synthetic_per_class=int(stored["synthetic_per_class"]),
+            gammas={str(name): float(gamma) for name, gamma in stored["gammas"].items()},
+            tried=tuple(dict(one) for one in stored["tried"]),
+            world=str(stored["world"]),
+            seconds=float(stored["seconds"]),
+        )
+
 
 def choose(
     build: Build,

@@ -15,7 +15,7 @@ from d3wrap.comparison.storage import read_results
 from d3wrap.manager import load_plugins
 
 TINY = ["--data", "synthetic:classes=6,unseen=2,dim=8,samples=20", "--device", "cpu", "--log-every", "2"]
-TINY += ["--set", "steps=4", "--set", "hidden=8", "--set", "synthetic_per_class=5"]
+TINY += ["--set", "steps=4", "--set", "hidden=8", "--set", "synthetic_per_class=5", "--protocol", "fixed"]
 D3 = ["--d3", "embedding_dim=8", "--d3", "teacher_epochs=1"]
 
 
@@ -40,7 +40,7 @@ def test_compare_writes_what_it_prints(run, tmp_path):
         for seed in (0, 1)
         for classifier in ("softmax", "student", "embedding")
     }
-    assert all(r.protocol == "honest" and not r.test_used_for_selection for r in stored.runs)
+    assert all(r.protocol == "fixed" and not r.test_used_for_selection for r in stored.runs)
     assert {r.formulation for r in stored.runs if r.arm == "enhanced"} == {"corrected"}
     assert all(r.steps == 4 for r in stored.runs)
     rows = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
@@ -127,6 +127,7 @@ def test_the_arms_differ_and_everything_blocked_makes_them_equal(run, tmp_path):
 def test_pictures_are_drawn_where_features_are_pictures(run, tmp_path):
     pytest.importorskip("matplotlib")
     small = ["--set", "steps=2", "--set", "hidden=8", "--set", "synthetic_per_class=3", "--classifier", "softmax"]
+    small += ["--protocol", "fixed"]
     output = run("compare", "--data", "digits", *small, *D3, "--seeds", "1", "--out", "out")
     picture = tmp_path / "out" / "clswgan" / "generated.png"
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -13,7 +13,7 @@ from d3wrap.comparison.storage import read_results
 
 SOURCE = "synthetic:classes=6,unseen=2,dim=8,samples=50"  # 40 training rows for each of four seen classes
 TINY = ["--data", SOURCE, "--device", "cpu"]
-TINY += ["--set", "steps=4", "--set", "hidden=8", "--set", "synthetic_per_class=5"]
+TINY += ["--set", "steps=4", "--set", "hidden=8", "--set", "synthetic_per_class=5", "--protocol", "fixed"]
 PART = ["--train-fraction", "0.3", "--fraction-seed", "2"]
 
 
