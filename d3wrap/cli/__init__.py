@@ -14,7 +14,7 @@ SUMMARIES = {
     "run": "Run a training script that knows nothing of D³, with D³ attached to it.",
     "doctor": "Say whether and how D³ fits a training script, without training.",
     "recipes": "List and show recipes for public codebases that you hold a checkout of.",
-    "data": "Convert, look at and check datasets.",
+    "data": "Fetch, convert, look at and check datasets.",
     "plugins": "List, show and check plugins.",
 }
 COMMANDS = {name: Lazy(f"d3wrap.cli.{name}:{name}", summary) for name, summary in SUMMARIES.items()}
