@@ -126,7 +126,7 @@ class Doctor:
         elif outcome.code and not stopped:
             lines.append(f"the script ended with exit code {outcome.code} before D³ could be attached")
         if self._attempt is not None and fault is None:
-            lines.append(NEVER if self._attempt.handle is not None else self._attempt.not_attached())
+            lines.append(self._unused() if self._attempt.handle is not None else self._attempt.not_attached())
         elif self._attempt is None:
             lines += self._seen()
         if self._deadline.passed:
@@ -135,6 +135,14 @@ class Doctor:
         if failed and not self._found:
             self.proposal = None  # the script did not come far enough to say what to fill in
         return Diagnosis(lines, False, self.proposal)
+
+    def _unused(self) -> str:
+        """Say why an attachment was not used: the script may train something else first."""
+        return (
+            f"D³ was attached, and its optimizer has not stepped in {self.seconds:g} s"
+            if self._deadline.passed
+            else NEVER
+        )
 
     def _seen(self) -> list[str]:
         """Say what the survey saw, and propose what can be."""

@@ -18,7 +18,7 @@ from d3wrap.errors import TrainingError
 
 TRAIN = ["--data", "synthetic:classes=6,unseen=2,dim=8,samples=20", "--device", "cpu", "--out", "out"]
 TRAIN += ["--set", "steps=4", "--set", "hidden=8", "--set", "synthetic_per_class=5"]
-TRAIN += ["--d3", "embedding_dim=8", "--d3", "teacher_epochs=1"]
+TRAIN += ["--d3", "embedding_dim=8", "--d3", "teacher_epochs=1", "--protocol", "fixed"]
 TINY = [*TRAIN, "--classifier", "softmax"]
 
 
