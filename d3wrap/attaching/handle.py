@@ -52,8 +52,8 @@ class Handle:
         self._ready: dict[Optimizer, Gradients] = {}
         self._seen = self._waited = self._works = 0
         self._paused = False
-        self._watch = Watch(source.networks, source.table)
         self._stepping = Stepping(self._optimizers, self._gradients, share=self._share, scale=options.scale)
+        self._watch = Watch(source.networks, source.table)  # last, since the line before may raise
 
     # --- what a script calls
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ class RunFolder:
             CheckpointStore(self.path / "checkpoints").clear()
         for left in [*self.path.glob(".*.tmp"), *self.path.glob("checkpoints/.*.tmp"), self.path / "error.txt"]:
             left.unlink(missing_ok=True)
+        if (self.path / "result.json").exists():  # killed just before it removed what the result was measured from
+            shutil.rmtree(self.path / "snapshots", ignore_errors=True)
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
         """Write ``manifest.json``, or check that the one there is of the same run.

@@ -118,6 +118,7 @@ def test_an_optimizer_that_has_one_already(world, attach):
     with pytest.raises(ConfigError, match=r"already: call detach\(\)"):
         attach(one.network, one.data, optimizer=one.optimizer)
     d3.detach()
+    assert not nn.modules.module._global_forward_hooks
     attach(one.network, one.data, optimizer=one.optimizer)
 
 
