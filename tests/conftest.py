@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +16,13 @@ hypothesis.settings.load_profile("ci")
 
 # Sums over several threads may differ in their last bit from run to run.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Go back to one thread after a test that runs a command with ``--threads``."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
