@@ -56,6 +56,16 @@ def test_the_same_runs_differ_by_nothing():
     assert [*found.low.values(), *found.high.values()] == pytest.approx([0.0] * 6)
 
 
+def test_classes_are_drawn_anew_and_not_images_alone():
+    """Each class is all right or all wrong, so that images drawn anew change nothing, and classes do."""
+    labels = np.repeat(np.arange(8), 5)
+    wrong, gained = np.zeros(40, dtype=bool), labels % 2 == 0
+    baseline, enhanced = (Outcomes(labels, right, labels + 8, right) for right in (wrong, gained))
+    found = hierarchical_difference([baseline], [enhanced], resamples=100)
+    assert found.mean["U"] == pytest.approx(0.5)
+    assert found.low["U"] < 0.5 < found.high["U"]
+
+
 def test_fewer_classes_widen_it():
     widths = []
     for classes in (4, 40):

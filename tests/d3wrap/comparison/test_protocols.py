@@ -12,7 +12,7 @@ import torch
 import d3wrap
 from d3wrap.comparison.results import METRICS
 from d3wrap.comparison.run import Plan, measure, results, train
-from d3wrap.comparison.run_folder import RunFolder
+from d3wrap.comparison.run_folder import RunFolder, read_weights
 from d3wrap.comparison.snapshots import wanted
 from d3wrap.comparison.stored import load_trained
 from d3wrap.errors import DataError, ProtocolError
@@ -107,6 +107,13 @@ def test_the_mean_of_the_last_five_is_of_shorter_runs(dataset, tmp_path):
     for one in found:
         for name in METRICS:
             assert one.last5[name] == pytest.approx(fmean(getattr(end[one.classifier], name) for end in ends))
+
+
+def test_after_the_last_look_the_networks_are_those_of_the_last_step(dataset, tmp_path):
+    trained, _ = run(plan_of("fixed"), dataset, tmp_path)
+    for name, network in (("generator", trained.backbone), ("enhancer", trained.enhancer)):
+        stored = read_weights(tmp_path / f"{name}.safetensors")
+        assert all(torch.equal(value, stored[key]) for key, value in network.state_dict().items())
 
 
 def test_a_run_measured_later_gives_the_same(dataset, tmp_path):
