@@ -10,11 +10,12 @@ from statistics import fmean
 from typing import Any, Literal
 
 from d3wrap.checkpoints.checkpoints import EVERY
+from d3wrap.checkpoints.snapshots import Snapshots
 from d3wrap.comparison.choosing import Protocol, made_choice
+from d3wrap.comparison.log_points import LAST, wanted
 from d3wrap.comparison.manifest import manifest, versions
 from d3wrap.comparison.results import CALIBRATED, DIAGNOSTICS, METRICS, RunResult
 from d3wrap.comparison.run_folder import RunFolder
-from d3wrap.comparison.snapshots import LAST, Snapshots, wanted
 from d3wrap.config import Override
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.enhancer import Enhancer

@@ -11,10 +11,10 @@ from typing import Any, cast, get_args
 
 import torch
 
+from d3wrap.checkpoints.snapshots import Snapshots
+from d3wrap.checkpoints.tensors import load_weights, read_weights
 from d3wrap.comparison.choosing import FILE, read_choice
 from d3wrap.comparison.run import Arm, Plan, Trained, build, decide
-from d3wrap.comparison.run_folder import load_weights, read_weights
-from d3wrap.comparison.snapshots import Snapshots
 from d3wrap.config import apply_overrides
 from d3wrap.data import GZSLDataset, load_dataset
 from d3wrap.errors import D3WrapWarning, DataError

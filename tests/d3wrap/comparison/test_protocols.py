@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import d3wrap
+from d3wrap.checkpoints.tensors import read_weights
+from d3wrap.comparison.log_points import wanted
 from d3wrap.comparison.results import METRICS
 from d3wrap.comparison.run import Plan, measure, results, train
-from d3wrap.comparison.run_folder import RunFolder, read_weights
-from d3wrap.comparison.snapshots import wanted
+from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.comparison.stored import load_trained
 from d3wrap.errors import DataError, ProtocolError
 from d3wrap.manager import load_plugins

@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from d3wrap.checkpoints.tensors import load_weights
 from d3wrap.comparison.identity import differences
-from d3wrap.comparison.run_folder import RunFolder, load_weights
+from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.errors import DataError
 
 

@@ -1,4 +1,4 @@
-"""Weights kept on the way, to measure a run not at its last step alone."""
+"""Weights kept on the way, to measure a run not at its last step alone, or to choose among its steps."""
 
 from __future__ import annotations
 
@@ -8,24 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from d3wrap.comparison.run_folder import read_weights, save_tensors
+from d3wrap.checkpoints.tensors import read_weights, save_tensors
 from d3wrap.enhancer import Enhancer
 from d3wrap.generator import Backbone
-
-LAST = 5
-"""Log points, the last step among them, whose mean is reported beside the last."""
-CANDIDATES = 10
-"""Log points that the protocol of the papers chooses from."""
-
-
-def wanted(steps: int, log_every: int, protocol: str) -> set[int]:
-    """Return the steps before the last whose weights are kept, all of them ends of log intervals."""
-    points = [*range(log_every, steps, log_every)]
-    kept = set(points[-(LAST - 1) :])
-    if protocol == "paper":
-        count = min(CANDIDATES - 1, len(points))
-        kept |= {points[round(i * (len(points) - 1) / max(count - 1, 1))] for i in range(count)}
-    return kept
 
 
 class Snapshots:
@@ -36,7 +21,7 @@ class Snapshots:
 
     def save(self, step: int, backbone: Backbone, enhancer: Enhancer | None) -> None:
         """Keep the weights of step ``step``."""
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         save_tensors(self._path(step), _state(backbone, enhancer))
 
     @property
