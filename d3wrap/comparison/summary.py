@@ -1,15 +1,38 @@
-"""Runs summed up: baseline, enhanced and their difference, for each generator, classifier and metric."""
+"""Runs summed up: baseline, enhanced and their difference, for each comparison, classifier and metric."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from d3wrap.comparison.results import CALIBRATED, DIAGNOSTICS, METRICS, RunResult
 from d3wrap.comparison.statistics import PairedDifference, holm, paired_difference, sample_std
 from d3wrap.errors import DataError
+
+APART = (
+    "dataset", "features", "semantics", "split", "train_fraction", "generator", "preset", "protocol", "dtype",
+    "precision",
+)  # fmt: skip
+"""Fields of a run that both arms and all seeds of one comparison share: where one differs, it is another comparison."""
+
+Key = tuple[Any, ...]
+"""The values of :data:`APART`."""
+
+
+def comparison_key(run: RunResult) -> Key:
+    """Return what tells the comparison of a run from others."""
+    return tuple(getattr(run, name) for name in APART)
+
+
+def by_comparison(runs: Iterable[RunResult]) -> dict[Key, list[RunResult]]:
+    """Return the runs of each comparison, in the order they come in."""
+    groups: dict[Key, list[RunResult]] = {}
+    for run in runs:
+        groups.setdefault(comparison_key(run), []).append(run)
+    return groups
 
 
 @dataclass(frozen=True)
@@ -20,8 +43,13 @@ class SummaryRow:
     """
 
     dataset: str
+    features: str
+    semantics: str
+    split: str
+    train_fraction: float
     generator: str
     preset: str
+    protocol: str
     classifier: str
     metric: str
     baseline_mean: float
@@ -33,13 +61,13 @@ class SummaryRow:
 
 
 def summarise(runs: Iterable[RunResult]) -> list[SummaryRow]:
-    """Sum up runs by dataset, generator, preset and classifier, in the order they come in.
+    """Sum up runs by comparison (:data:`APART`) and classifier, in the order they come in.
 
     Raises :class:`~d3wrap.errors.DataError` where a seed occurs twice or the arms do not have the same seeds.
     """
-    groups: dict[tuple[str, str, str, str], list[RunResult]] = {}
+    groups: dict[tuple[Key, str], list[RunResult]] = {}
     for run in runs:
-        groups.setdefault((run.dataset, run.generator, run.preset, run.classifier), []).append(run)
+        groups.setdefault((comparison_key(run), run.classifier), []).append(run)
     return _adjusted([row for group in groups.values() for row in _of_group(group)])
 
 
@@ -69,8 +97,13 @@ def _of_group(runs: Sequence[RunResult]) -> list[SummaryRow]:
         rows.append(
             SummaryRow(
                 dataset=runs[0].dataset,
+                features=runs[0].features,
+                semantics=runs[0].semantics,
+                split=runs[0].split,
+                train_fraction=runs[0].train_fraction,
                 generator=runs[0].generator,
                 preset=runs[0].preset,
+                protocol=runs[0].protocol,
                 classifier=runs[0].classifier,
                 metric=metric,
                 baseline_mean=float(np.mean(list(before.values()))),
@@ -94,4 +127,5 @@ def _by_seed(runs: Sequence[RunResult], arm: str) -> dict[int, RunResult]:
 
 
 def _name(run: RunResult) -> str:
-    return f"{run.generator} ({run.preset}) on {run.dataset}, classifier {run.classifier}"
+    share = "" if run.train_fraction == 1 else f" ({100 * run.train_fraction:g}% of training images)"
+    return f"{run.generator} ({run.preset}) on {run.dataset}{share}, classifier {run.classifier}"
