@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,13 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def append_json(path: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
+    """Add one line of JSON to a file; it is on its way to disk when this returns."""
+    line = json.dumps(dict(record), ensure_ascii=False, allow_nan=False)
+    with Path(path).open("a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

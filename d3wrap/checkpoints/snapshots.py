@@ -29,12 +29,16 @@ class Snapshots:
         """Return the steps there are, ascending."""
         return sorted(int(path.stem) for path in self.folder.glob("*.safetensors"))
 
+    def load(self, step: int, backbone: Backbone, enhancer: Enhancer | None) -> None:
+        """Put the weights of step ``step`` into the networks."""
+        _load(read_weights(self._path(step)), backbone, enhancer)
+
     def each(self, backbone: Backbone, enhancer: Enhancer | None) -> Iterator[int]:
         """Yield each step with its weights in the networks, whose own come back at the end."""
         final = _state(backbone, enhancer)
         try:
             for step in self.steps:
-                _load(read_weights(self._path(step)), backbone, enhancer)
+                self.load(step, backbone, enhancer)
                 yield step
         finally:
             _load(final, backbone, enhancer)

@@ -172,6 +172,12 @@ protocol_options = _group(
         show_default="the generator's own",
         help="Numbers of features per unseen class that it chooses from, with commas.",
     ),
+    click.option(
+        "--choose-folds",
+        type=click.IntRange(min=1),
+        show_default="the benchmark's own validation classes, else 3",
+        help="Validation worlds that it takes the mean of, each with other seen classes for unseen ones.",
+    ),
 )
 
 classifier_option = click.option(

@@ -59,7 +59,7 @@ def plan(generator: str, options: Mapping[str, Any], plugins: Plugins) -> Plan:
         source=data_arguments(options),
         block=options["block"],
         protocol=options["protocol"],
-        search=Search(options["choose_points"], options["choose_samples"]),
+        search=Search(options["choose_points"], options["choose_samples"], options["choose_folds"]),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.enhancer import Enhancer
 from d3wrap.errors import DataError
@@ -20,10 +22,12 @@ Protocol = Literal["honest", "fixed", "paper"]
 chosen; ``paper``: the best step is chosen on the test set, as the papers did."""
 
 FILE = "choice.json"
+FOLDER = "choice"
+"""What the choice is made from, while it is under way."""
 
 
 def made_choice(
-    folder: Path,
+    folder: RunFolder,
     build: Callable[[GZSLDataset], tuple[Backbone, Enhancer | None]],
     dataset: GZSLDataset,
     *,
@@ -32,12 +36,13 @@ def made_choice(
     classifiers: list[str],
     embedding_dim: int,
     precision: Precision,
+    checkpoint_every: float,
 ) -> Choice:
-    """Return the choice that ``folder`` holds, or make it and store it there.
+    """Return the choice that ``folder`` holds, or make it, or go on making it, and store it there.
 
     Raises :class:`~d3wrap.errors.DataError` for a file that d3wrap would not have written.
     """
-    path = folder / FILE
+    path, under_way = folder.path / FILE, folder.path / FOLDER
     if path.exists():
         return read_choice(path)
     choice = choose(
@@ -48,8 +53,12 @@ def made_choice(
         classifiers=classifiers,
         embedding_dim=embedding_dim,
         precision=precision,
+        folder=under_way,
+        checkpoint_every=checkpoint_every,
+        made_with=folder.made_with,
     )
     write_json(path, choice.as_dict())
+    shutil.rmtree(under_way)
     return choice
 
 

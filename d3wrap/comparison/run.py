@@ -148,7 +148,7 @@ def train(
     choice = None
     if plan.protocol == "honest":
         choice = made_choice(
-            folder.path,
+            folder,
             lambda world: build(plan, world, arm, seed, plugins),
             vault.sealed,
             seed=seed,
@@ -156,19 +156,13 @@ def train(
             classifiers=list(plan.classifiers),
             embedding_dim=plan.d3.embedding_dim,
             precision=plan.precision,
+            checkpoint_every=checkpoint_every,
         )
     steps = decide(vault, plan, backbone, choice)
     kept = wanted(steps, plan.log_every, plan.protocol)
 
     def log(record: Record) -> None:
-        folder.append_metrics(
-            {
-                "step": record.step,
-                "total": record.total,
-                "seconds": round(record.seconds, 3),
-                "losses": dict(record.losses),
-            }
-        )
+        folder.append_metrics(record.as_dict())
         step = record.step - (record.total - steps)
         if step in kept:
             snapshots.save(step, backbone, enhancer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from d3wrap.checkpoints.store import CheckpointStore
 from d3wrap.checkpoints.tensors import save_tensors
 from d3wrap.comparison.identity import bits_depend_on, require_same
 from d3wrap.errors import DataError
-from d3wrap.files import write_json
+from d3wrap.files import append_json, write_json
 
 
 class RunFolder:
@@ -37,7 +36,9 @@ class RunFolder:
         """Remove what an earlier attempt left half-written or behind, and why it failed; only who has the lock may."""
         if (self.path / "training.json").exists():
             CheckpointStore(self.path / "checkpoints").clear()
-        for left in [*self.path.glob(".*.tmp"), *self.path.glob("checkpoints/.*.tmp"), self.path / "error.txt"]:
+        if (self.path / "choice.json").exists():
+            shutil.rmtree(self.path / "choice", ignore_errors=True)
+        for left in [*self.path.rglob(".*.tmp"), self.path / "error.txt"]:
             left.unlink(missing_ok=True)
         if (self.path / "result.json").exists():  # killed just before it removed what the result was measured from
             shutil.rmtree(self.path / "snapshots", ignore_errors=True)
@@ -56,8 +57,12 @@ class RunFolder:
 
     def checkpoints(self, every: float) -> Checkpoints:
         """Return the run's checkpoints, in a folder of that name; ``metrics.jsonl`` follows them. See :meth:`begin`."""
-        made_with = bits_depend_on(self._manifest)
-        return Checkpoints(self.path / "checkpoints", every, made_with, self.path / "metrics.jsonl")
+        return Checkpoints(self.path / "checkpoints", every, self.made_with, self.path / "metrics.jsonl")
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """Return what the last bits depend on besides settings. See :meth:`begin`."""
+        return bits_depend_on(self._manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write ``manifest.json``."""
@@ -65,9 +70,7 @@ class RunFolder:
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``; it is on its way to disk when this returns."""
-        line = json.dumps(dict(record), ensure_ascii=False, allow_nan=False)
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        append_json(self.path / "metrics.jsonl", record)
 
     def save_weights(self, name: str, weights: nn.Module | Mapping[str, Tensor]) -> Path:
         """Write a network's parameters and buffers as ``NAME.safetensors``, atomically, and return the path."""

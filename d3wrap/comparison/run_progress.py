@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-State = Literal["waiting", "training", "measuring", "done", "failed"]
+State = Literal["waiting", "choosing", "training", "measuring", "done", "failed"]
 TAIL = 1 << 14
 """Bytes at the end of ``metrics.jsonl`` that hold its last line."""
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Where a run is: its state, steps done of how many (0 where unknown), and its last losses."""
+    """Where a run is: its state, steps done of how many (0 where unknown), and its last losses.
+
+    While it is choosing, the steps are those in all its validation worlds.
+    """
 
     state: State
     step: int = 0
@@ -25,12 +28,24 @@ class RunProgress:
 def run_progress(folder: Path) -> RunProgress:
     """Return how far the run in ``folder`` is."""
     last = _last_line(folder / "metrics.jsonl")
+    if not last and (choosing := _choosing(folder / "choice")):
+        return choosing if not (folder / "error.txt").exists() else replace(choosing, state="failed")
     state: State = "training" if last else "waiting"
     for name, meaning in (("error.txt", "failed"), ("result.json", "done"), ("training.json", "measuring")):
         if (folder / name).exists():
             state = meaning  # type: ignore[assignment]
             break
     return RunProgress(state, last.get("step", 0), last.get("total", 0), last.get("losses", {}))
+
+
+def _choosing(folder: Path) -> RunProgress | None:
+    """Return how far a choice is that is under way, ``None`` where nothing says so yet."""
+    lines = [_last_line(fold / "metrics.jsonl") for fold in sorted(folder.glob("fold-*"))]
+    begun = [line for line in lines if line]
+    if not begun:
+        return None
+    total = begun[0].get("total", 0) * len(lines)
+    return RunProgress("choosing", sum(line.get("step", 0) for line in begun), total, begun[-1].get("losses", {}))
 
 
 def _last_line(path: Path) -> dict[str, Any]:

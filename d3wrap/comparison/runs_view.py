@@ -17,6 +17,7 @@ REFRESH = 0.5
 """Seconds between looks at the folders where somebody looks at the view."""
 LINES = 60.0
 """Seconds between lines where nobody does, e.g. in a cluster's log."""
+UNDER_WAY = ("choosing", "training", "measuring")
 SHOWN = 3
 """Losses a bar has room for."""
 
@@ -76,7 +77,7 @@ class _Bars:
         for job, task in zip(self.jobs, self.tasks, strict=True):
             progress = run_progress(job.folder)
             ended += progress.state in ("done", "failed")
-            under_way = progress.state in ("training", "measuring")
+            under_way = progress.state in UNDER_WAY
             if under_way:
                 self.bars.start_task(task)
             self.bars.update(
@@ -106,11 +107,7 @@ class _Lines:
         """Read how far the runs are, and say so."""
         found = [(job.label, run_progress(job.folder)) for job in self.jobs]
         ended = sum(progress.state in ("done", "failed") for _, progress in found)
-        under_way = [
-            f"{label}: {'measuring' if progress.state == 'measuring' else f'{progress.step}/{progress.total}'}"
-            for label, progress in found
-            if progress.state in ("training", "measuring")
-        ]
+        under_way = [f"{label}: {_line(progress)}" for label, progress in found if progress.state in UNDER_WAY]
         seconds = time.monotonic() - self.began
         self.console.print(
             f"{seconds:.0f} s: {ended} of {len(found)} runs ended; {'; '.join(under_way) or 'none has begun'}",
@@ -119,9 +116,15 @@ class _Lines:
         )
 
 
+def _line(progress: RunProgress) -> str:
+    """Return how far a run is, in a few words."""
+    steps = f"{progress.step}/{progress.total}"
+    return {"choosing": f"choosing {steps}", "training": steps}.get(progress.state, progress.state)
+
+
 def _note(progress: RunProgress) -> str:
     """Return the last losses in the iteration's order: those of the enhanced phase and of D³."""
-    if progress.state == "measuring":
-        return "measuring"
+    if progress.state != "training":
+        return progress.state
     last = list(progress.losses.items())[-SHOWN:]
     return "  ".join(f"{name.rpartition('/')[2].rpartition('.')[2]} {value:.3g}" for name, value in last)

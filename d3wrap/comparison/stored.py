@@ -103,7 +103,7 @@ def load_run(
         source=config["data"],
         block=config["block"],
         protocol=config["protocol"],
-        search=Search(config["search"]["points"], tuple(config["search"]["samples"])),
+        search=Search(**{**config["search"], "samples": tuple(config["search"]["samples"])}),
         log_every=config["log_every"],
     )
     arm, seed = cast(Arm, stored["arm"]), int(stored["seed"])

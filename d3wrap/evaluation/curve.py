@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,17 +42,29 @@ class Curve:
         return unseen, seen, harmonic_mean(unseen, seen)
 
     def best_gamma(self) -> float:
-        """Return a γ of the highest H: the middle of its step (0 where no γ changes anything).
+        """Return a γ of the highest H; see :func:`best_gamma`."""
+        return best_gamma([self])
 
-        Choose it on validation rows only; on test rows it is selection on the test set.
-        """
-        if not len(self.thresholds):
-            return 0.0
-        between = (self.thresholds[1:] + self.thresholds[:-1]) / 2.0
-        gammas = np.concatenate([self.thresholds[:1] - 1.0, between, self.thresholds[-1:] + 1.0])
-        total = self.unseen + self.seen
-        harmonic = self.unseen * self.seen / np.where(total > 0, total, 1.0)
-        return float(gammas[np.argmax(harmonic)])
+    def harmonic(self, gammas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return H at each of ``gammas [g]``, in their order."""
+        unseen = self.unseen[np.searchsorted(self.thresholds, gammas, side="left")]
+        seen = self.seen[np.searchsorted(self.thresholds, gammas, side="right")]
+        total = unseen + seen
+        return 2.0 * unseen * seen / np.where(total > 0, total, 1.0)
+
+
+def best_gamma(curves: Sequence[Curve]) -> float:
+    """Return a γ of the highest H, the mean over ``curves``: the middle of its step (0 where no γ changes anything).
+
+    Exact: all steps of all curves are tried. Choose it on validation rows only; on test rows it is selection on the
+    test set.
+    """
+    thresholds = np.unique(np.concatenate([curve.thresholds for curve in curves]))
+    if not len(thresholds):
+        return 0.0
+    between = (thresholds[1:] + thresholds[:-1]) / 2.0
+    gammas = np.concatenate([thresholds[:1] - 1.0, between, thresholds[-1:] + 1.0])
+    return float(gammas[np.argmax(sum(curve.harmonic(gammas) for curve in curves))])
 
 
 def seen_unseen_curve(seen: ScoredRows, unseen: ScoredRows) -> Curve:

@@ -16,6 +16,9 @@ from d3wrap.seeds import stream
 HELD_OUT = 0.2
 """Share of the images of each class that stays seen which tests it in the validation world."""
 
+FOLDS = 3
+"""Validation worlds of a benchmark that has no validation classes of its own."""
+
 
 def validation_world(dataset: GZSLDataset, *, seed: int, fold: int | None = None) -> GZSLDataset:
     """Cut a benchmark out of the training rows alone: some seen classes play the unseen ones.
@@ -59,6 +62,17 @@ def validation_world(dataset: GZSLDataset, *, seed: int, fold: int | None = None
         official_train=None,
         official_val=None,
     )
+
+
+def world_folds(dataset: GZSLDataset, count: int | None = None) -> list[int | None]:
+    """Return which folds to validate in, at most ``count``: values for ``fold`` of :func:`validation_world`.
+
+    The benchmark's own validation classes come first where it has them. ``None`` is these alone, or :data:`FOLDS` drawn
+    ones where it has none.
+    """
+    drawn: list[int | None] = list(range(num_folds(dataset)))
+    own: list[int | None] = [] if _official(dataset) is None else [None]
+    return [*own, *drawn][: count or len(own) or FOLDS]
 
 
 def num_folds(dataset: GZSLDataset) -> int:

@@ -25,6 +25,15 @@ class Record:
     seconds: float
     total: int
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a line of ``metrics.jsonl`` has it."""
+        return {
+            "step": self.step,
+            "total": self.total,
+            "seconds": round(self.seconds, 3),
+            "losses": dict(self.losses),
+        }
+
 
 class LossLog:
     """A buffer of losses on the device, brought to the host once per ``interval`` steps.

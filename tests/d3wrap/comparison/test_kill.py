@@ -15,6 +15,7 @@ import pytest
 from d3wrap.comparison.job import Job, run_job
 from d3wrap.comparison.run import Plan
 from d3wrap.manager import load_plugins
+from d3wrap.protocol.choice import Search
 from d3wrap.settings import D3Settings
 
 PLUGINS = load_plugins(environ={}).names
@@ -27,7 +28,7 @@ SETTINGS = {
 SECONDS = ("training_seconds", "evaluation_seconds")
 
 
-def job_of(folder: Path, generator: str, arm: str) -> Job:
+def job_of(folder: Path, generator: str, arm: str, protocol: str) -> Job:
     plan = Plan(
         generator,
         settings={**SETTINGS[generator], "batch_size": 32, "synthetic_per_class": 20},
@@ -35,6 +36,8 @@ def job_of(folder: Path, generator: str, arm: str) -> Job:
         classifiers=("softmax",),
         log_every=5,
         source=DATA,
+        protocol=protocol,
+        search=Search(points=2, folds=2),
     )
     return Job(plan, arm, 0, folder, PLUGINS, device="cpu", threads=1, checkpoint_every=0)
 
@@ -62,6 +65,8 @@ def left_by(folder: Path):
     for one in (*results, *lines):
         for key in (*SECONDS, "seconds"):
             one.pop(key, None)
+    if (folder / "choice.json").exists():
+        results.append({**json.loads((folder / "choice.json").read_text()), "seconds": None})
     weights = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
     files = sorted(path.name for path in folder.iterdir())
     return {"results": results, "metrics": lines, "files": files} | weights
@@ -83,9 +88,9 @@ def kill_until_done(start, job, draw, longest, wanted):
             pytest.fail((job.folder / "error.txt").read_text())
 
 
-def check(start, folder, generator, arm, seed, wanted):
+def check(start, folder, generator, arm, protocol, seed, wanted):
     """Kill runs of one kind ``wanted`` times in all, and compare each that comes to its end with one left alone."""
-    whole = job_of(folder / "whole", generator, arm)
+    whole = job_of(folder / "whole", generator, arm, protocol)
     began = time.monotonic()
     process = start(whole)
     process.join()
@@ -93,7 +98,7 @@ def check(start, folder, generator, arm, seed, wanted):
     longest = time.monotonic() - began
     expected, draw, kills = left_by(whole.folder), random.Random(seed), 0
     while kills < wanted:
-        job = job_of(folder / f"from-{kills}", generator, arm)
+        job = job_of(folder / f"from-{kills}", generator, arm, protocol)
         kills += kill_until_done(start, job, draw, longest, wanted - kills)
         found = left_by(job.folder)
         assert [key for key in expected if found.get(key) != expected[key]] == []
@@ -101,27 +106,29 @@ def check(start, folder, generator, arm, seed, wanted):
     return kills
 
 
-@pytest.mark.parametrize(("arm", "wanted"), [("baseline", 2), ("enhanced", 3)])
-def test_five_kills(start, tmp_path, arm, wanted):
-    assert check(start, tmp_path, "clswgan", arm, 0, wanted) == wanted
+@pytest.mark.parametrize(
+    ("arm", "protocol", "wanted"), [("baseline", "fixed", 1), ("baseline", "honest", 2), ("enhanced", "honest", 2)]
+)
+def test_five_kills(start, tmp_path, arm, protocol, wanted):
+    assert check(start, tmp_path, "clswgan", arm, protocol, 0, wanted) == wanted
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("generator", "arm", "wanted"),
+    ("generator", "arm", "protocol", "wanted"),
     [
-        ("clswgan", "baseline", 8),
-        ("clswgan", "enhanced", 9),
-        ("tfvaegan", "baseline", 8),
-        ("tfvaegan", "enhanced", 9),
-        ("gsmflow", "baseline", 8),
-        ("gsmflow", "enhanced", 8),
+        ("clswgan", "baseline", "honest", 8),
+        ("clswgan", "enhanced", "honest", 9),
+        ("tfvaegan", "baseline", "paper", 8),
+        ("tfvaegan", "enhanced", "honest", 9),
+        ("gsmflow", "baseline", "fixed", 8),
+        ("gsmflow", "enhanced", "fixed", 8),
     ],
 )
-def test_fifty_kills(start, tmp_path, generator, arm, wanted):
+def test_fifty_kills(start, tmp_path, generator, arm, protocol, wanted):
     if generator == "gsmflow":
         pytest.importorskip("FrEIA")
-    assert check(start, tmp_path, generator, arm, 1, wanted) == wanted
+    assert check(start, tmp_path, generator, arm, protocol, 1, wanted) == wanted
 
 
 @pytest.mark.slow
