@@ -1,4 +1,4 @@
-"""The batch hooks as the training loop calls them: collected once, sorted, and checked."""
+"""The hooks of training and of runs as they are called: collected once, sorted, and checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from d3wrap.plugin_hooks import Implementation
 
 
 class FrozenHook:
-    """All implementations of one batch hook, in an order that does not depend on registration.
+    """All implementations of one hook, in an order that does not depend on registration.
 
     They run by name, those marked ``tryfirst`` before and ``trylast`` after the others. A call costs no more than
     the functions themselves and a check of what they return that never waits for the device. Raises
@@ -73,9 +73,16 @@ def _losses(result: object, _: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _nothing(result: object, _: Mapping[str, Any]) -> str | None:
+    return f"must return nothing, returned {type(result).__name__}"
+
+
 RESULTS: Mapping[str, Callable[[object, Mapping[str, Any]], str | None]] = {
     "on_batch": _losses,
     "on_classifier_step": _losses,
     "on_generate": _features,
+    "on_log": _nothing,
+    "on_run_end": _nothing,
+    "on_run_start": _nothing,
 }
-"""What is wrong with a result, for each batch hook."""
+"""What is wrong with a result that is not ``None``, for each hook that is called after plugins are loaded."""

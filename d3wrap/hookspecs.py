@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d3wrap.batch import ClassifierStep, D3Batch
+    from d3wrap.comparison.results import RunResult
+    from d3wrap.loggers import LoggedRun
     from d3wrap.specs import AdapterSpec, GeneratorSpec, ObjectiveSpec
+    from d3wrap.training.log import Record
 
 hookspec = pluggy.HookspecMarker("d3wrap")
 hookimpl = pluggy.HookimplMarker("d3wrap")
@@ -45,3 +48,18 @@ def on_batch(batch: D3Batch) -> Mapping[str, Tensor] | None:
 @hookspec
 def on_classifier_step(step: ClassifierStep) -> Mapping[str, Tensor] | None:
     """Return named scalar losses to add to one step of a classifier trained on real + generated features."""
+
+
+@hookspec
+def on_run_start(run: LoggedRun) -> None:
+    """Learn that a run starts, or starts again after it was stopped: what was logged of it counts no more."""
+
+
+@hookspec
+def on_log(run: LoggedRun, record: Record) -> None:
+    """Learn the mean losses of one log interval; all intervals of a run, in order and once each."""
+
+
+@hookspec
+def on_run_end(run: LoggedRun, results: Sequence[RunResult]) -> None:
+    """Learn that a run ends: a result for each classifier, none where it failed or was only trained."""

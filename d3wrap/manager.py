@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from d3wrap.errors import PluginError, did_you_mean
+from d3wrap.errors import MissingExtraError, PluginError, did_you_mean
 from d3wrap.frozen import RESULTS, FrozenHook
-from d3wrap.plugin_discovery import VARIABLE, distribution_of, entry_points, select
+from d3wrap.plugin_discovery import GROUP, LOGGERS, VARIABLE, distribution_of, entry_points, select
 from d3wrap.plugin_hooks import Implementation, implementations
 from d3wrap.plugin_registry import Spec, registered_by
 from d3wrap.specs import AdapterSpec, GeneratorSpec, ObjectiveSpec
@@ -69,12 +69,13 @@ class Plugins:
         return self._find("objective", self.objectives, name)
 
     def freeze(self, hook: str, extra: Mapping[str, object] | None = None) -> FrozenHook:
-        """Return a batch hook of all loaded plugins and of ``extra``, objects with ``@hookimpl`` methods by name.
+        """Return a hook of all loaded plugins and of ``extra``, objects with ``@hookimpl`` methods by name.
 
-        ``hook`` is ``on_generate``, ``on_batch`` or ``on_classifier_step``.
+        ``hook`` is ``on_generate``, ``on_batch``, ``on_classifier_step``, ``on_run_start``, ``on_log`` or
+        ``on_run_end``.
         """
         if hook not in RESULTS:
-            raise PluginError(f"{hook!r} is not a hook of the training loop{did_you_mean(hook, RESULTS)}")
+            raise PluginError(f"{hook!r} is not a hook of the training loop or of runs{did_you_mean(hook, RESULTS)}")
         found = [one for plugin in self._loaded.values() for one in plugin.hooks]
         found += [one for name, plugin in (extra or {}).items() for one in implementations(name, plugin)]
         return FrozenHook(hook, (one for one in found if one.hook == hook))
@@ -138,9 +139,9 @@ def load_plugins(
     return Plugins(loaded, unavailable)
 
 
-def load_plugin(name: str) -> LoadedPlugin:
+def load_plugin(name: str, groups: Iterable[str] = (GROUP, LOGGERS)) -> LoadedPlugin:
     """Load one installed plugin, whatever ``D3WRAP_PLUGINS`` says; raises :class:`PluginError` if it is broken."""
-    points = entry_points()
+    points = [point for group in groups for point in entry_points(group)]
     same_name = [point for point in points if point.name == name]
     if not same_name:
         raise PluginError(f"no plugin is called {name!r}{did_you_mean(name, {point.name for point in points})}")
@@ -159,7 +160,11 @@ def _refuse_double(name: str, owners: list[str]) -> None:
 def _load(name: str, point: importlib.metadata.EntryPoint) -> LoadedPlugin:
     try:
         plugin = point.load()
+        if point.group == LOGGERS and isinstance(plugin, type):
+            plugin = plugin()
     except (Exception, SystemExit) as error:
+        if point.group == LOGGERS and isinstance(error, MissingExtraError):
+            raise  # it says what to type
         raise PluginError(f"plugin {name!r} cannot be imported: {type(error).__name__}: {error}") from error
     return _examined(name, plugin)
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from d3wrap.errors import ConfigError, did_you_mean
 
 GROUP = "d3wrap"
+LOGGERS = "d3wrap.loggers"
+"""Plugins that are loaded only when a run is to be logged to them."""
 VARIABLE = "D3WRAP_PLUGINS"
 
 
 @dataclass(frozen=True)
 class InstalledPlugin:
-    """An entry point of the group ``d3wrap``; ``target`` is what loading it imports."""
+    """An entry point of the group ``d3wrap`` or ``d3wrap.loggers``; ``target`` is what loading it imports."""
 
     name: str
     distribution: str
@@ -41,9 +43,9 @@ class Selection:
         return None
 
 
-def entry_points() -> list[importlib.metadata.EntryPoint]:
-    """Return the entry points sorted by name; their own order is the file system's."""
-    found = importlib.metadata.entry_points(group=GROUP)
+def entry_points(group: str = GROUP) -> list[importlib.metadata.EntryPoint]:
+    """Return the entry points of a group sorted by name; their own order is the file system's."""
+    found = importlib.metadata.entry_points(group=group)
     return sorted(found, key=lambda point: (point.name, distribution_of(point)))
 
 
@@ -53,7 +55,7 @@ def distribution_of(point: importlib.metadata.EntryPoint) -> str:
 
 
 def installed_plugins(environ: Mapping[str, str] = os.environ) -> tuple[InstalledPlugin, ...]:
-    """Return what is installed, sorted by name; raises ``ConfigError`` for a faulty ``D3WRAP_PLUGINS``."""
+    """Return what is installed, sorted by name, loggers last; raises ``ConfigError`` for a bad ``D3WRAP_PLUGINS``."""
     points = entry_points()
     selection = select(environ, (), {point.name for point in points})
     return tuple(
@@ -62,9 +64,9 @@ def installed_plugins(environ: Mapping[str, str] = os.environ) -> tuple[Installe
             distribution_of(point),
             point.dist.version if point.dist is not None else "unknown",
             point.value,
-            selection.fault(point.name) or "enabled",
+            f"with --log-to {point.name}" if point.group == LOGGERS else selection.fault(point.name) or "enabled",
         )
-        for point in points
+        for point in [*points, *entry_points(LOGGERS)]
     )
 
 

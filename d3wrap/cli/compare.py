@@ -24,7 +24,7 @@ from d3wrap.cli.options import (
     training_options,
 )
 from d3wrap.cli.out_folder import as_json, new_name, open_folder, stored_option
-from d3wrap.cli.run_options import checkpoint_option, executor_options
+from d3wrap.cli.run_options import checkpoint_option, executor_options, log_option
 from d3wrap.comparison.compare import Failure, make_jobs
 from d3wrap.comparison.compare import compare as run_comparison
 from d3wrap.comparison.results import RunResult
@@ -33,6 +33,7 @@ from d3wrap.comparison.table import comparison_tables
 from d3wrap.config import Override
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.executors import make_executor
+from d3wrap.loggers import load_loggers
 from d3wrap.manager import load_plugins
 
 
@@ -54,6 +55,7 @@ from d3wrap.manager import load_plugins
 @device_options
 @executor_options
 @checkpoint_option
+@log_option
 @out_options
 @config_option
 def compare(
@@ -63,6 +65,7 @@ def compare(
     executor: str,
     executor_options: Sequence[Override],
     checkpoint_every: float,
+    log_to: Sequence[str],
     out: Path | None,
     overwrite: bool,
     **options: Any,
@@ -85,6 +88,7 @@ def compare(
     its last checkpoint. A run that fails stops no other.
     """  # noqa: D301 (\b keeps click from wrapping the examples)
     plugins = load_plugins(block=options["block"])
+    load_loggers(log_to)  # before anything is trained, whatever is wrong with one
     names = tuple(plugins.generators) if "all" in generators else generators
     plans = [prepare.plan(name, options, plugins) for name in names]
     folder = out or new_name("compare")
@@ -116,6 +120,7 @@ def compare(
         threads=options["threads"],
         checkpoint_every=checkpoint_every,
         command=tuple(sys.argv),
+        log_to=log_to,
     )
     try:
         done = run_comparison(

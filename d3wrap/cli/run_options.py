@@ -6,7 +6,7 @@ import click
 
 from d3wrap.checkpoints.checkpoints import EVERY
 from d3wrap.cli.key_value import KeyValue
-from d3wrap.cli.options import _group
+from d3wrap.cli.options import _group, split_commas
 from d3wrap.executors import EXECUTORS
 
 checkpoint_option = click.option(
@@ -15,6 +15,13 @@ checkpoint_option = click.option(
     default=EVERY,
     show_default=True,
     help="Seconds of training between checkpoints; 0 is after every step.",
+)
+
+log_option = click.option(
+    "--log-to",
+    multiple=True,
+    callback=split_commas,
+    help="Tell these loggers of losses and results, e.g. tensorboard; `d3wrap plugins list` shows them.",
 )
 
 executor_options = _group(

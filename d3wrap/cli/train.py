@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
 from d3wrap.cli.options import data_options, device_options, out_options, protocol_options, training_options
 from d3wrap.cli.out_folder import as_json, new_name, open_folder
-from d3wrap.cli.run_options import checkpoint_option
+from d3wrap.cli.run_options import checkpoint_option, log_option
 from d3wrap.comparison.run import train as run_training
 from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.comparison.run_lock import locked
+from d3wrap.comparison.run_loggers import RunLoggers
+from d3wrap.loggers import load_loggers
 from d3wrap.manager import load_plugins
 from d3wrap.training.progress import watching
 
@@ -34,6 +37,7 @@ from d3wrap.training.progress import watching
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @device_options
 @checkpoint_option
+@log_option
 @out_options
 @config_option
 def train(
@@ -41,6 +45,7 @@ def train(
     arm: Any,
     seed: int,
     checkpoint_every: float,
+    log_to: Sequence[str],
     out: Path | None,
     overwrite: bool,
     **options: Any,
@@ -51,6 +56,7 @@ def train(
     with the same --out goes on from the last checkpoint.
     """
     plugins = load_plugins(block=options["block"])
+    load_loggers(log_to)  # before anything is loaded or trained, whatever is wrong with one
     plan = prepare.plan(generator, options, plugins)
     dataset = prepare.load(options)
     config = as_json({"generator": generator, "arm": arm, "seed": seed, "plugins": plugins.names, **options})
@@ -64,10 +70,15 @@ def train(
         else:
             if goes_on:
                 click.echo(f"going on with what {path}/ holds")
-            with watching(f"{generator} {arm}, seed {seed}") as on_log:
+            with (
+                watching(f"{generator} {arm}, seed {seed}") as on_log,
+                RunLoggers(path, plugins, log_to, dataset.features.device) as loggers,
+            ):
                 trained = run_training(
-                    plan, dataset, arm, seed, plugins, folder, on_log, checkpoint_every=checkpoint_every
-                )
+                    plan, dataset, arm, seed, plugins, folder, on_log,
+                    checkpoint_every=checkpoint_every, loggers=loggers,
+                )  # fmt: skip
+                loggers.end(())
             steps = trained.backbone.settings.steps
             click.echo(
                 f"{generator} ({arm}, seed {seed}): {steps} steps in {trained.seconds:.0f} s; weights in {path}/"

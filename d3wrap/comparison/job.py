@@ -18,6 +18,7 @@ from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.run import Arm, Plan, build, describe, measure, results, train
 from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.comparison.run_lock import locked
+from d3wrap.comparison.run_loggers import RunLoggers
 from d3wrap.comparison.stored import load_trained
 from d3wrap.data import GZSLDataset, load_dataset
 from d3wrap.errors import DataError, PluginError
@@ -45,6 +46,8 @@ class Job:
     checkpoint_every: float = EVERY
     command: Sequence[str] = ()
     """The command line, for the manifest."""
+    log_to: Sequence[str] = ()
+    """Names of loggers that are told how the run goes."""
 
     @property
     def label(self) -> str:
@@ -81,16 +84,21 @@ def _run(job: Job, folder: RunFolder) -> None:
     dataset, plugins = open_dataset(job), _exactly(job.plugins)
     if finished(job, dataset, plugins):
         return
-    if (folder.path / "training.json").exists():
-        _require_same(job, dataset, plugins)
-        trained = load_trained(folder.path, plan, dataset, arm, seed, plugins)
-    else:
-        trained = train(
-            plan, dataset, arm, seed, plugins, folder, checkpoint_every=job.checkpoint_every, command=job.command
-        )
-    measured = measure(plan, seed, trained)
-    found = results(plan, dataset, arm, seed, trained, measured)
-    write_artefacts(folder, dataset, trained.backbone, measured.final, seed)
+    with RunLoggers(folder.path, plugins, job.log_to, dataset.features.device) as loggers:
+        if (folder.path / "training.json").exists():
+            _require_same(job, dataset, plugins)
+            trained = load_trained(folder.path, plan, dataset, arm, seed, plugins)
+            loggers.start()
+        else:
+            trained = train(
+                plan, dataset, arm, seed, plugins, folder,
+                checkpoint_every=job.checkpoint_every, command=job.command, loggers=loggers,
+            )  # fmt: skip
+        measured = measure(plan, seed, trained)
+        found = results(plan, dataset, arm, seed, trained, measured)
+        write_artefacts(folder, dataset, trained.backbone, measured.final, seed)
+        # Before the run counts as finished: killed in between, it is told of again.
+        loggers.end(found)
     write_json(folder.path / "result.json", [one.as_dict() for one in found])
     if trained.snapshots is not None:
         trained.snapshots.remove()

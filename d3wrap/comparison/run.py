@@ -16,6 +16,7 @@ from d3wrap.comparison.log_points import LAST, wanted
 from d3wrap.comparison.manifest import manifest, versions
 from d3wrap.comparison.results import CALIBRATED, DIAGNOSTICS, METRICS, RunResult
 from d3wrap.comparison.run_folder import RunFolder
+from d3wrap.comparison.run_loggers import RunLoggers
 from d3wrap.config import Override
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.enhancer import Enhancer
@@ -135,6 +136,7 @@ def train(
     *,
     checkpoint_every: float = EVERY,
     command: Sequence[str] | None = None,
+    loggers: RunLoggers | None = None,
 ) -> Trained:
     """Train one arm; ``folder`` gets manifest, losses as they come, and at the end weights and ``training.json``.
 
@@ -145,6 +147,8 @@ def train(
     vault, snapshots = Vault(dataset), Snapshots(folder.path)
     backbone, enhancer = build(plan, vault.sealed, arm, seed, plugins)
     folder.begin(describe(plan, dataset, arm, seed, backbone, plugins, command))
+    if loggers is not None:
+        loggers.start()
     choice = None
     if plan.protocol == "honest":
         choice = made_choice(
@@ -166,6 +170,8 @@ def train(
         step = record.step - (record.total - steps)
         if step in kept:
             snapshots.save(step, backbone, enhancer)
+        if loggers is not None:
+            loggers.follow()
         if on_log is not None:
             on_log(record)
 
