@@ -59,6 +59,36 @@ def test_files_tell_the_state(job):
     assert run_progress(folder / "absent").state == "waiting"
 
 
+def choosing(folder, *texts):
+    for number, text in enumerate(texts, 1):
+        fold = folder / "choice" / f"fold-{number}"
+        fold.mkdir(parents=True)
+        (fold / "metrics.jsonl").write_text(text)
+
+
+def test_a_choice_under_way_counts_the_steps_of_all_worlds(job):
+    folder = job(0).folder
+    choosing(folder, line(100, loss=2.0) + line(300, loss=1.0), line(50, loss=3.0), "")
+    assert run_progress(folder) == RunProgress("choosing", 350, 900, {"loss": 3.0})
+    job(0, error_txt="Traceback")
+    assert run_progress(folder).state == "failed"
+
+
+def test_training_comes_after_the_choice(job):
+    folder = job(0, metrics_jsonl=line(50)).folder
+    choosing(folder, line(300), line(300))
+    assert run_progress(folder) == RunProgress("training", 50, 300)
+    choosing(job(1).folder, "", "")
+    assert run_progress(job(1).folder) == RunProgress("waiting")
+
+
+def test_a_choice_is_shown(job):
+    one = job(0)
+    choosing(one.folder, line(300), line(50))
+    assert "choosing 350/600" in watched([one], terminal=False, enough="350/600")
+    assert "choosing" in watched([one], terminal=True, enough="350/600")
+
+
 def watched(jobs, *, terminal, enough):
     """Show jobs until the text holds ``enough``, and return it."""
     text = io.StringIO()
