@@ -137,7 +137,7 @@ class Enhancer:
         with torch.no_grad():
             logits = torch.cat([teacher(part).logits for part in dataset.train_features.split(4096)])
         context = ObjectiveContext(settings, dataset, teacher, self.student, logits)
-        specs = self.plugins.objectives
+        specs = {n: s for n, s in self.plugins.objectives.items() if not s.optional or n in settings.weighted}
         with initialising(seed, "objectives"):
             objectives = {name: spec.build(context) for name, spec in specs.items()}
         self._on_generate = self.plugins.freeze("on_generate", objectives)

@@ -145,6 +145,12 @@ class D3Settings:
         """Return the weight of ``objective/term`` in the loss of a final classifier."""
         return self._weight(term, self.classifier_weights, {"id2sd", "o2dbd"})
 
+    @property
+    def weighted(self) -> set[str]:
+        """Return the objectives that a weight names, themselves or a term of theirs."""
+        weights = (self.student_weights, self.generator_weights, self.classifier_weights)
+        return {name.partition("/")[0] for named in weights for name in named}
+
     def _weight(self, term: str, weights: Mapping[str, float], left_out: Set[str] = frozenset()) -> float:
         objective = term.partition("/")[0]
         corrected = self.formulation == "corrected"

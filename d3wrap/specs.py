@@ -70,11 +70,12 @@ class ObjectiveContext:
 class ObjectiveSpec:
     """An objective under a name: ``build(context)`` gives an object with ``hookimpl`` methods.
 
-    An ``nn.Module`` may hold parameters; they are trained with the student's. ``weights`` are the default
-    weights of its terms, for the student and for the generator.
+    An ``nn.Module`` may hold parameters; they are trained with the student's. ``terms`` are the names of its losses.
+    An ``optional`` one takes part only where a weight names it or one of its terms.
     """
 
     name: str
     summary: str
     build: Callable[[ObjectiveContext], object]
     terms: tuple[str, ...] = field(default=())
+    optional: bool = False

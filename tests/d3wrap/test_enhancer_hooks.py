@@ -118,8 +118,8 @@ class Learning(nn.Module):
         return {"fit": (self.scale * batch.features.detach().mean() - 3).square()}
 
 
-def learning():
-    spec = ObjectiveSpec("learning", "", lambda context: Learning(), ("fit",))
+def learning(*, optional=False):
+    spec = ObjectiveSpec("learning", "", lambda context: Learning(), ("fit",), optional)
     return {"stranger": plugin(register_objectives=lambda register: register(spec))}
 
 
@@ -133,6 +133,20 @@ def test_an_objectives_own_parameters_learn_with_the_student_and_are_kept(tiny, 
     other = enhancer_of_tiny(extra=learning())
     other.load_state_dict(state)
     assert torch.equal(other.state_dict()["objective:learning.scale"], state["objective:learning.scale"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "there"),
+    [
+        ({}, False),
+        ({"student_weights": {"id2sd": 2.0}}, False),
+        ({"student_weights": {"learning": 1.0}}, True),
+        ({"generator_weights": {"learning/fit": 0.0}}, True),
+    ],
+)
+def test_an_optional_objective_takes_part_where_a_weight_names_it(tiny, enhancer_of_tiny, weights, there):
+    losses = enhancer_of_tiny(extra=learning(optional=True), **weights).on_batch(*real(tiny))
+    assert ("learning/fit" in losses.terms) == there
 
 
 @pytest.mark.parametrize("hook", ["on_generate", "on_batch", "on_classifier_step"])
