@@ -8,37 +8,38 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from rich.console import Console
 
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
+from d3wrap.cli.doing import line, on_this_machine, report_failures, threads_of_a_run
 from d3wrap.cli.options import (
     Seeds,
     classifier_option,
-    data_options,
     device_options,
     out_options,
     protocol_options,
     split_commas,
     training_options,
 )
-from d3wrap.cli.out_folder import as_json, new_name, open_folder, stored_option
+from d3wrap.cli.out_folder import as_json, new_name, open_folder
 from d3wrap.cli.run_options import checkpoint_option, executor_options, log_option
-from d3wrap.comparison.compare import Failure, make_jobs
+from d3wrap.cli.sweep import Datasets, as_asked, asked_for, look_at, plan_of
+from d3wrap.cli.sweep_options import sweep_options
 from d3wrap.comparison.compare import compare as run_comparison
+from d3wrap.comparison.compare import make_jobs
+from d3wrap.comparison.job import Job
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.runs_view import viewing
 from d3wrap.comparison.table import comparison_tables
 from d3wrap.config import Override
-from d3wrap.data.dataset import GZSLDataset
 from d3wrap.executors import make_executor
 from d3wrap.loggers import load_loggers
 from d3wrap.manager import load_plugins
 
 
 @click.command()
-@data_options
+@sweep_options
 @click.option(
     "--generator",
     "generators",
@@ -82,6 +83,7 @@ def compare(
       d3wrap compare --data digits --block o2dbd --set steps=500 --out runs/without-o2dbd
       d3wrap compare --config compare.yaml
       d3wrap compare --data digits --seeds 6 --jobs 4 --out runs/digits
+      d3wrap compare --datasets digits --datasets '{data: data/FLO, features: mbv2}' --train-fraction 0.1,1
 
     Writes results.json and results.csv, and for every run a folder with its manifest, losses and weights. Stopped or
     killed, the same command with the same --out goes on: what is finished is not repeated, and training goes on from
@@ -90,12 +92,14 @@ def compare(
     plugins = load_plugins(block=options["block"])
     load_loggers(log_to)  # before anything is trained, whatever is wrong with one
     names = tuple(plugins.generators) if "all" in generators else generators
-    plans = [prepare.plan(name, options, plugins) for name in names]
+    asked = asked_for(options)
+    plans = {part: [plan_of(part, name, plugins) for name in names] for part in asked}
     folder = out or new_name("compare")
-    options["threads"] = _threads(options["threads"], jobs, executor, folder, overwrite)
-    # A cluster's machines may have what this one has not.
-    dataset = prepare.load(options if executor == "local" else {**options, "device": "cpu"})
-    config = as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **options})
+    options["threads"] = threads_of_a_run(options["threads"], jobs, executor, folder, overwrite)
+    here = on_this_machine(options, executor)
+    datasets = Datasets(lambda source: prepare.load({**here, **source}))
+    found = look_at(asked, datasets)
+    config = as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **as_asked(options)})
     goes_on = open_folder(folder, overwrite, "compare", config)
     runner = make_executor(
         executor,
@@ -104,28 +108,38 @@ def compare(
         options={one.key: one.value for one in executor_options},
         threads=options["threads"],
     )
-    click.echo(
-        f"{dataset.name}: {len(dataset.train)} training features{_share(dataset)} of {len(dataset.seen)} seen classes, "
-        f"{len(dataset.unseen)} unseen classes. Results go to {folder}/"
-    )
+    todo = [
+        job
+        for part in asked
+        for job in make_jobs(
+            plans[part],
+            seeds,
+            folder / part.folder,
+            plugins=plugins.names,
+            device=options["device"],
+            dtype=options["dtype"],
+            threads=options["threads"],
+            checkpoint_every=checkpoint_every,
+            command=tuple(sys.argv),
+            log_to=log_to,
+            place=part.name,
+            origin=part.where,
+        )
+    ]
+    if len(asked) == 1 and not asked[0].name:
+        click.echo(f"{found[0]}. Results go to {folder}/")
+    else:
+        click.echo("\n".join(f"{one}: {text}" for one, text in zip((part.name for part in asked), found, strict=True)))
+        click.echo(
+            f"{len(asked)} datasets and shares × {len(names)} generators × {len(seeds)} seeds × 2 arms = {len(todo)} "
+            f"runs. Results go to {folder}/"
+        )
     if goes_on:
         click.echo(f"going on with what {folder}/ holds")
-    todo = make_jobs(
-        plans,
-        seeds,
-        folder,
-        plugins=plugins.names,
-        device=options["device"],
-        dtype=options["dtype"],
-        threads=options["threads"],
-        checkpoint_every=checkpoint_every,
-        command=tuple(sys.argv),
-        log_to=log_to,
-    )
     try:
         done = run_comparison(
-            todo, dataset, plugins, folder, executor=runner, watch=viewing, on_result=_line, config=config,
-            command=sys.argv,
+            todo, lambda job: (datasets(job.plan.source), plugins), folder, executor=runner, watch=viewing,
+            on_result=_line, config=config, command=sys.argv,
         )  # fmt: skip
     except KeyboardInterrupt:
         click.echo(f"\nstopped; the same command with --out {folder} goes on", err=True)
@@ -133,40 +147,16 @@ def compare(
     if done.results is not None:
         click.echo()
         Console().print(comparison_tables(done.results.runs))
-        for path in [folder / "results.json", folder / "results.csv", *sorted(folder.glob("*/generated.png"))]:
+        for path in [folder / "results.json", folder / "results.csv", *sorted(folder.rglob("generated.png"))]:
             click.echo(f"wrote {path}")
     if done.failures:
-        _report(done.failures, len(todo), folder)
+        report_failures(done.failures, len(todo), folder, _label)
         raise click.exceptions.Exit(1)
 
 
-def _threads(given: int | None, jobs: int, executor: str, folder: Path, overwrite: bool) -> int:
-    """Return the threads of a run: as given, as the run that is gone on with had them, or one where several run."""
-    stored = None if overwrite else stored_option(folder, "threads")
-    usual = torch.get_num_threads() if jobs == 1 and executor == "local" else 1
-    return given or (stored if isinstance(stored, int) else usual)
+def _line(job: Job, runs: Sequence[RunResult], before: bool) -> None:
+    line(f"{job.place}{'  ' if job.place else ''}{job.plan.generator} {job.arm:8}", runs, before)
 
 
-def _report(failures: Sequence[Failure], runs: int, folder: Path) -> None:
-    """Say on standard error which runs failed, and why."""
-    for failure in failures:
-        path = failure.job.folder / "error.txt"
-        click.echo(f"\n{failure.job.label}: {path}", err=True)
-        click.echo(path.read_text(encoding="utf-8").rstrip() if path.exists() else failure.fault, err=True)
-    click.echo(f"\nError: {len(failures)} of {runs} runs failed:", err=True)
-    for failure in failures:
-        click.echo(f"  {failure.job.label}: {failure.fault}", err=True)
-    click.echo(f"The same command with --out {folder} tries these again, and these alone.", err=True)
-
-
-def _share(dataset: GZSLDataset) -> str:
-    return "" if dataset.train_fraction == 1 else f" ({100 * dataset.train_fraction:g}% of each class's)"
-
-
-def _line(runs: Sequence[RunResult], before: bool) -> None:
-    """Print what a run reached as soon as it ends, or that it had ended ``before``."""
-    first = runs[0]
-    reached = "   ".join(f"{run.classifier} T1 {100 * run.T1:.1f} H {100 * run.H:.1f}" for run in runs)
-    seconds = first.training_seconds + first.evaluation_seconds
-    known = "   (done before)" if before else ""
-    click.echo(f"{first.generator} {first.arm:8} seed {first.seed}  {seconds:5.0f} s   {reached}{known}")
+def _label(job: Job) -> str:
+    return f"{job.label} ({job.origin})" if job.origin else job.label

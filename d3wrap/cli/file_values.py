@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from d3wrap.cli.file_type import FileType
 from d3wrap.cli.key_value import KeyValue
 from d3wrap.config import ConfigDocument, Override
 from d3wrap.config.document import Keys
@@ -14,7 +15,14 @@ from d3wrap.config.scalars import describe, parse_scalar
 
 def file_value(document: ConfigDocument, key: str, parameter: click.Parameter, context: click.Context) -> Any:
     """Return the value of ``key`` as ``parameter`` takes it; raises ``ConfigError`` that names the line."""
-    return _Reader(document, parameter, context).read(document.values[key], (key,))
+    return value_at(document, (key,), document.values[key], parameter, context)
+
+
+def value_at(
+    document: ConfigDocument, keys: Keys, value: Any, parameter: click.Parameter, context: click.Context
+) -> Any:
+    """Return ``value``, which stands at ``keys`` of the file, as ``parameter`` takes it."""
+    return _Reader(document, parameter, context).read(value, keys)
 
 
 class _Reader:
@@ -54,7 +62,9 @@ class _Reader:
         return [(value, keys)]
 
     def single(self, kind: click.ParamType, value: Any, keys: Keys) -> Any:
-        """Check a scalar against a click type and convert it."""
+        """Check a value against a click type and convert it."""
+        if isinstance(kind, FileType):
+            return kind.read(self.document, value, keys, self.parameter, self.context)
         if isinstance(kind, click.types.BoolParamType):
             return value if isinstance(value, bool) else self.error("true or false", value, keys)
         if isinstance(kind, click.types.IntParamType):

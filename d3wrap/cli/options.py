@@ -78,7 +78,7 @@ fraction_options = _group(
     ),
 )
 
-data_options = _group(
+source_options = _group(
     click.option(
         "--data",
         "source",
@@ -96,8 +96,9 @@ data_options = _group(
         show_default=True,
         help="Scale features to [0, 1] by their range on training rows.",
     ),
-    fraction_options,
 )
+
+data_options = _group(source_options, fraction_options)
 
 device_options = _group(
     click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:n]."),
@@ -155,7 +156,7 @@ protocol_options = _group(
         type=click.Choice(["honest", "fixed", "paper"]),
         default="honest",
         show_default=True,
-        help="honest: steps, samples and γ are chosen in a validation world cut out of training images. fixed: nothing "
+        help="honest: steps, samples and γ are chosen in validation worlds cut out of training images. fixed: nothing "
         "is chosen. paper: the best step is chosen on the test set, as the papers did; labelled so.",
     ),
     click.option(

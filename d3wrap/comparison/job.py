@@ -48,11 +48,15 @@ class Job:
     """The command line, for the manifest."""
     log_to: Sequence[str] = ()
     """Names of loggers that are told how the run goes."""
+    place: str = ""
+    """What tells it from others of the same generator, arm and seed, in words; e.g. the dataset, in a sweep."""
+    origin: str = ""
+    """The key of a configuration that asked for it, for error messages."""
 
     @property
     def label(self) -> str:
         """Return the run in words."""
-        return f"{self.plan.generator} {self.arm}, seed {self.seed}"
+        return f"{self.plan.generator} {self.arm}, {self.place}{', ' if self.place else ''}seed {self.seed}"
 
 
 def run_job(job: Job) -> None:

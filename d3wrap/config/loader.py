@@ -46,7 +46,11 @@ def load_yaml(path: str | os.PathLike[str]) -> ConfigDocument:
     ``FILE:LINE: KEY: message`` for anything else, and for files over 64 KiB.
     """
     source = os.fspath(path)
-    text = _read_text(source)
+    return read_text(_read_text(source), source)
+
+
+def read_text(text: str, source: str) -> ConfigDocument:
+    """Read the text of such a document; ``source`` is what error messages call it."""
     try:
         node = _compose(text)
     except yaml.YAMLError as error:
