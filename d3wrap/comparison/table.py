@@ -9,26 +9,26 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from d3wrap.comparison.cells import change, spread
+from d3wrap.comparison.overview_table import overview_tables
 from d3wrap.comparison.results import CALIBRATED, METRICS, RunResult
-from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE, PairedDifference
-from d3wrap.comparison.summary import SummaryRow, summarise
+from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE
+from d3wrap.comparison.summary import SummaryRow, by_comparison, summarise
 
 
 def comparison_tables(runs: Sequence[RunResult]) -> Group:
-    """Return one rich table for each dataset, generator and preset, 80 columns wide at most, in percent.
+    """Return one rich table for each comparison, 80 columns wide at most, in percent; of several also an overview.
 
     Each classifier has rows for baseline and enhanced (mean ± standard deviation over seeds), their difference (mean ±
     half the 95 % interval), and the seeds that gained; from six seeds on, Wilcoxon's p. Raises
     :class:`~d3wrap.errors.DataError` where runs do not pair up.
     """
-    blocks: dict[tuple[str, str, str], list[SummaryRow]] = {}
-    for row in summarise(runs):
-        blocks.setdefault((row.dataset, row.generator, row.preset), []).append(row)
-    parts: list[Table | Text] = []
-    for key, rows in blocks.items():
-        own = [run for run in runs if (run.dataset, run.generator, run.preset) == key]
+    parts: list[Table | Text | Group] = []
+    groups = by_comparison(runs)
+    for own in groups.values():
+        rows = summarise(own)
         parts += [_title(own), _table(rows), *_footers(own, rows[0].difference.n), Text()]
-    return Group(*parts[:-1])
+    return Group(*parts, overview_tables(runs)) if len(groups) > 1 else Group(*parts[:-1])
 
 
 def _title(runs: Sequence[RunResult]) -> Text:
@@ -58,9 +58,9 @@ def _table(rows: Sequence[SummaryRow]) -> Table:
 def _add_section(table: Table, heading: str, columns: Mapping[str, SummaryRow]) -> None:
     n = next(iter(columns.values())).difference.n
     lines: dict[str, Callable[[SummaryRow], Text]] = {
-        "baseline": lambda row: _value(row.baseline_mean, row.baseline_std),
-        "enhanced": lambda row: _value(row.enhanced_mean, row.enhanced_std),
-        "change": lambda row: _change(row.difference),
+        "baseline": lambda row: spread(row.baseline_mean, row.baseline_std),
+        "enhanced": lambda row: spread(row.enhanced_mean, row.enhanced_std),
+        "change": lambda row: change(row.difference),
     }
     if n > 1:
         lines["wins"] = lambda row: Text(f"{row.difference.wins}/{n}")
@@ -70,25 +70,6 @@ def _add_section(table: Table, heading: str, columns: Mapping[str, SummaryRow]) 
     for name, cell in lines.items():
         table.add_row(f"  {name}", *(cell(columns[m]) if m in columns else "" for m in METRICS))
     table.add_section()
-
-
-def _value(mean: float, std: float | None) -> Text:
-    return Text(f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f}±{100 * std:.1f}")
-
-
-def _change(difference: PairedDifference) -> Text:
-    """Green or red where the interval leaves out 0."""
-    text = ("+" if difference.mean >= 0 else "−") + _short(abs(difference.mean))
-    if difference.low is None or difference.high is None:
-        return Text(text)
-    style = "green" if difference.low > 0 else "red" if difference.high < 0 else ""
-    return Text(f"{text}±{_short(difference.high - difference.mean)}", style)
-
-
-def _short(fraction: float) -> str:
-    """Return percent points in four characters at most."""
-    percent = 100 * fraction
-    return f"{percent:.2f}" if percent < 9.995 else f"{percent:.1f}" if percent < 99.95 else f"{percent:.0f}"
 
 
 def _footers(runs: Sequence[RunResult], seeds: int) -> list[Text]:
