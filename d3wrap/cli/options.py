@@ -113,7 +113,7 @@ device_options = _group(
     click.option("--threads", type=click.IntRange(min=1), help="CPU threads; by default torch decides."),
 )
 
-training_options = _group(
+settings_options = _group(
     click.option("--preset", default="small", show_default=True, help="Sizes of the generator: small, paper, …"),
     click.option(
         "--set",
@@ -141,6 +141,10 @@ training_options = _group(
         callback=split_commas,
         help="Leave plugins out; blocking id2sd or o2dbd is the ablation.",
     ),
+)
+
+training_options = _group(
+    settings_options,
     click.option(
         "--log-every",
         type=click.IntRange(min=1),
@@ -150,15 +154,7 @@ training_options = _group(
     ),
 )
 
-protocol_options = _group(
-    click.option(
-        "--protocol",
-        type=click.Choice(["honest", "fixed", "paper"]),
-        default="honest",
-        show_default=True,
-        help="honest: steps, samples and γ are chosen in validation worlds cut out of training images. fixed: nothing "
-        "is chosen. paper: the best step is chosen on the test set, as the papers did; labelled so.",
-    ),
+choose_options = _group(
     click.option(
         "--choose-points",
         type=click.IntRange(min=1),
@@ -179,6 +175,18 @@ protocol_options = _group(
         show_default="the benchmark's own validation classes, else 3",
         help="Validation worlds that it takes the mean of, each with other seen classes for unseen ones.",
     ),
+)
+
+protocol_options = _group(
+    click.option(
+        "--protocol",
+        type=click.Choice(["honest", "fixed", "paper"]),
+        default="honest",
+        show_default=True,
+        help="honest: steps, samples and γ are chosen in validation worlds cut out of training images. fixed: nothing "
+        "is chosen. paper: the best step is chosen on the test set, as the papers did; labelled so.",
+    ),
+    choose_options,
 )
 
 classifier_option = click.option(

@@ -85,7 +85,7 @@ def _run(job: Job, folder: RunFolder) -> None:
     if job.threads:
         torch.set_num_threads(job.threads)
     plan, arm, seed = job.plan, job.arm, job.seed
-    dataset, plugins = open_dataset(job), _exactly(job.plugins)
+    dataset, plugins = open_dataset(job), exactly(job.plugins)
     if finished(job, dataset, plugins):
         return
     with RunLoggers(folder.path, plugins, job.log_to, dataset.features.device) as loggers:
@@ -115,7 +115,7 @@ def open_dataset(job: Job) -> GZSLDataset:
     return dataset.to(resolve_device(job.device), getattr(torch, job.dtype))
 
 
-def _exactly(names: Sequence[str]) -> Plugins:
+def exactly(names: Sequence[str]) -> Plugins:
     """Load these plugins, whatever this machine's environment says."""
     installed = {point.name for point in entry_points()}
     if missing := sorted(set(names) - installed):

@@ -57,6 +57,8 @@ class Plan:
     protocol: Protocol = "fixed"
     search: Search = dataclasses.field(default_factory=Search)
     """What the honest protocol chooses from."""
+    tuned: Mapping[str, Any] | None = None
+    """Where the settings come from, if `d3wrap tune` found them: for the manifest."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def describe(
         "search": dataclasses.asdict(plan.search),
         "log_every": plan.log_every,
     }
+    if plan.tuned is not None:
+        config["tuned"] = dict(plan.tuned)
     return manifest(config=config, seed=seed, arm=arm, dataset=dataset, precision=plan.precision, command=command)
 
 
