@@ -12,7 +12,7 @@ from rich.console import Console
 
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
-from d3wrap.cli.doing import line, on_this_machine, report_failures, threads_of_a_run
+from d3wrap.cli.doing import counted, line, on_this_machine, report_failures, threads_of_a_run
 from d3wrap.cli.options import (
     Seeds,
     classifier_option,
@@ -131,8 +131,8 @@ def compare(
     else:
         click.echo("\n".join(f"{one}: {text}" for one, text in zip((part.name for part in asked), found, strict=True)))
         click.echo(
-            f"{len(asked)} datasets and shares × {len(names)} generators × {len(seeds)} seeds × 2 arms = {len(todo)} "
-            f"runs. Results go to {folder}/"
+            f"{len(asked)} datasets and shares × {counted(len(names), 'generator')} × {counted(len(seeds), 'seed')} × "
+            f"2 arms = {len(todo)} runs. Results go to {folder}/"
         )
     if goes_on:
         click.echo(f"going on with what {folder}/ holds")

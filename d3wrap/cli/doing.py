@@ -28,6 +28,11 @@ def on_this_machine(options: Mapping[str, Any], executor: str) -> dict[str, Any]
     return dict(options) if executor == "local" else {**options, "device": "cpu"}
 
 
+def counted(number: int, word: str) -> str:
+    """Return ``3 seeds`` or ``1 seed``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def described(dataset: GZSLDataset) -> str:
     """Return sizes of a dataset in a sentence without its end."""
     share = "" if dataset.train_fraction == 1 else f" ({100 * dataset.train_fraction:g}% of each class's)"

@@ -104,7 +104,7 @@ def _called(source: str) -> str:
 
 
 def _fit(text: str) -> str:
-    return re.sub(r"[^\w.]+", "_", text).strip("._") or "data"
+    return re.sub(r"[^\w.-]+", "_", text).strip("._-") or "data"
 
 
 @contextlib.contextmanager
