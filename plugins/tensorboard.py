@@ -81,12 +81,14 @@ def _numbers(result: RunResult) -> Iterator[tuple[str, float]]:
     yield from ((name, stored[name]) for name in (*METRICS, *DIAGNOSTICS, *CALIBRATED) if stored[name] is not None)
 
 
-def _settings(manifest: Mapping[str, Any]) -> Iterator[tuple[str, bool | float | str]]:
-    """Yield arm, seed and every setting of a run by its dotted name; lists as JSON, and nothing that is not set."""
+def _settings(manifest: Mapping[str, Any]) -> Iterator[tuple[str, float | str]]:
+    """Yield arm, seed and every setting of a run by its dotted name; nothing that is not set."""
     config: dict[str, Any] = manifest["config"]
     for name, value in _leaves({"arm": manifest["arm"], "seed": manifest["seed"], **config}):
         if value is not None:
-            yield name, value if isinstance(value, bool | int | float | str) else json.dumps(value)
+            # SummaryWriter takes true and false for numbers.
+            plain = isinstance(value, float | int | str) and not isinstance(value, bool)
+            yield name, value if plain else json.dumps(value)
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -55,7 +55,7 @@ def install(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(site)
     modules = []
 
-    def install(name, source, *, distribution=None, version="1.0", module=None):
+    def install(name, source, *, distribution=None, version="1.0", module=None, group="d3wrap", target=""):
         distribution = distribution or f"{name}-dist"
         module = module or f"installed_{name}_{len(modules)}"
         modules.append(module)
@@ -64,7 +64,7 @@ def install(tmp_path, monkeypatch):
         metadata.mkdir(exist_ok=True)
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
         with (metadata / "entry_points.txt").open("a") as stream:
-            stream.write(f"[d3wrap]\n{name} = {module}\n")
+            stream.write(f"[{group}]\n{name} = {module}{target}\n")
         return module
 
     yield install
