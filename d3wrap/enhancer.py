@@ -17,7 +17,7 @@ from d3wrap.errors import ConfigError, PluginError, ShapeError
 from d3wrap.evaluation.arms import Evaluation, evaluate_generator
 from d3wrap.generator import Backbone, Generator, generate_for
 from d3wrap.manager import Plugins, load_plugins
-from d3wrap.networks import Student, Teacher
+from d3wrap.networks import Student
 from d3wrap.seeds import initialising, stream
 from d3wrap.settings import GRADIENT_SHARE, D3Settings
 from d3wrap.space import classifier_space, encode
@@ -28,7 +28,7 @@ from d3wrap.training.loop import fit
 from d3wrap.training.optimizer import adam
 from d3wrap.training.precision import Precision
 from d3wrap.training.progress import watching
-from d3wrap.training.teacher import new_teacher, train_teacher
+from d3wrap.training.teacher import AnyTeacher, new_teacher, train_teacher
 from d3wrap.weights import check_names, named_terms, weighted_sum
 from d3wrap.wrap import Adapted
 
@@ -76,7 +76,7 @@ class Enhancer:
         """Train the teacher, make the student, build the objectives and freeze the hooks; once."""
         if not self._prepared:
             self.space = classifier_space(self.generator, self.dataset)
-            self._assemble(train_teacher(self.space, self.settings, self.seed))
+            self._assemble(train_teacher(self.space, self.settings, self.seed, source=self.dataset))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the weights of teacher, student and objectives, by name."""
@@ -90,7 +90,7 @@ class Enhancer:
         """
         if not self._prepared:
             self.space = classifier_space(self.generator, self.dataset)
-            self._assemble(new_teacher(self.space, self.settings, self.seed).eval().requires_grad_(False))
+            self._assemble(self._untrained_teacher())
         try:
             self._networks.load_state_dict(dict(state))
         except RuntimeError as error:
@@ -115,7 +115,7 @@ class Enhancer:
         """Put back what :meth:`training_state` returned, without training a teacher."""
         if not self._prepared:
             self.space = classifier_space(self.generator, self.dataset)
-            teacher = new_teacher(self.space, self.settings, self.seed).eval().requires_grad_(False)
+            teacher = self._untrained_teacher()
             # Before anything is built on it: objectives look at the trained teacher.
             load_module_state(teacher, state["networks"]["teacher"])
             self._assemble(teacher)
@@ -128,7 +128,10 @@ class Enhancer:
         self._noise.set_state(state["noise"])
         self._calls = state["calls"]
 
-    def _assemble(self, teacher: Teacher) -> None:
+    def _untrained_teacher(self) -> AnyTeacher:
+        return new_teacher(self.space, self.settings, self.seed, source=self.dataset).eval().requires_grad_(False)
+
+    def _assemble(self, teacher: AnyTeacher) -> None:
         dataset, settings, seed = self.space, self.settings, self.seed
         self.teacher = teacher
         with initialising(seed, "student"):

@@ -11,6 +11,7 @@ from d3wrap.errors import ConfigError
 
 Formulation = Literal["released", "corrected"]
 Relation = Literal["classes", "groups", "gram"]
+TeacherKind = Literal["ood", "vlm"]
 
 GRADIENT_SHARE = 0.1
 """``gradient_share`` of the corrected formulation for a generator that says nothing else."""
@@ -84,6 +85,10 @@ class D3Settings:
     # Networks and their optimizers.
     embedding_dim: int = 512
     """Width e of the teacher's and the student's embedding."""
+    teacher: TeacherKind = "ood"
+    """``ood``: trained on the seen classes to tell what is out of distribution; ``vlm``: a vision–language model."""
+    teacher_temperature: float = 0.07
+    """Temperature τ of a vision–language teacher's logits."""
     teacher_epochs: int = 30
     teacher_batch_size: int = 128
     teacher_lr: float = 1e-4
@@ -94,11 +99,12 @@ class D3Settings:
             "formulation": ("released", "corrected"),
             "student_code": ("head", "mass", None),
             "relation": ("classes", "groups", "gram", None),
+            "teacher": ("ood", "vlm"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name}: expected one of {allowed}, found {getattr(self, name)!r}")
-        for name in ("alpha", "temperature", "teacher_lr", "student_lr"):
+        for name in ("alpha", "temperature", "teacher_temperature", "teacher_lr", "student_lr"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: expected a number above 0, found {getattr(self, name)!r}")
         if not math.isfinite(self.beta):

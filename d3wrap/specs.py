@@ -12,8 +12,9 @@ from d3wrap.data.dataset import GZSLDataset
 
 if TYPE_CHECKING:
     from d3wrap.generator import Backbone
-    from d3wrap.networks import Student, Teacher
+    from d3wrap.networks import Student
     from d3wrap.settings import D3Settings
+    from d3wrap.training.teacher import AnyTeacher
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class BackboneSettings:
 class GeneratorSpec:
     """A generator under a name: ``build(dataset, settings)`` gives an untrained backbone.
 
-    ``presets`` maps a preset's name to its settings, all instances of ``settings``.
+    ``presets`` maps a preset's name to its settings, all instances of ``settings``. ``search`` names those that
+    `d3wrap tune` varies unless it is told otherwise, each from a quarter to four times the preset's; those must be
+    above 0. Empty is ``lr``, where there is one.
     """
 
     name: str
@@ -42,6 +45,7 @@ class GeneratorSpec:
     settings: type[BackboneSettings]
     presets: Mapping[str, BackboneSettings]
     build: Callable[[GZSLDataset, Any], Backbone]
+    search: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class ObjectiveContext:
 
     settings: D3Settings
     dataset: GZSLDataset
-    teacher: Teacher
+    teacher: AnyTeacher
     student: Student
     train_teacher_logits: Tensor
     """Teacher logits on all training rows, ``[n_train, |Y_s|]``, for statistics such as a standardisation."""

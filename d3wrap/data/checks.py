@@ -37,6 +37,10 @@ def _shapes(data: GZSLDataset) -> None:
     if n != len(data.labels):
         hint = "; features seem to be transposed" if d == len(data.labels) else ""
         raise _error(data, f"features has {n} rows and labels {len(data.labels)}, expected one label per row{hint}")
+    for name, rows in (("teacher_features", n), ("text_features", data.num_classes)):
+        value = getattr(data, name)
+        if value is not None and (value.ndim != 2 or len(value) != rows or not value.shape[1]):
+            raise _error(data, f"{name} has shape {tuple(value.shape)}, expected ({rows}, e)")
     if len(data.class_names) != data.num_classes:
         raise _error(
             data, f"{len(data.class_names)} class names and {data.num_classes} rows of semantics, expected as many"
@@ -44,8 +48,11 @@ def _shapes(data: GZSLDataset) -> None:
 
 
 def _finite(data: GZSLDataset) -> None:
-    for name in ("features", "semantics"):
-        bad = ~torch.isfinite(getattr(data, name))
+    for name in ("features", "semantics", "teacher_features", "text_features"):
+        value = getattr(data, name)
+        if value is None:
+            continue
+        bad = ~torch.isfinite(value)
         if bad.any():
             row, column = bad.nonzero()[0].tolist()
             raise _error(

@@ -24,8 +24,9 @@ from d3wrap.files import atomic_path, sha256_of
 
 VERSION = 1
 SUFFIX = ".safetensors"
+NUMBERS = ("features", "semantics", "teacher_features", "text_features")
 TENSORS = ("features", "labels", "semantics", "seen", "unseen", "train", "test_seen", "test_unseen")
-OPTIONAL_TENSORS = ("official_train", "official_val")
+OPTIONAL_TENSORS = ("official_train", "official_val", "teacher_features", "text_features")
 _AGAIN = "convert the source again (d3wrap data convert)"
 
 
@@ -109,7 +110,7 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if name not in TENSORS + OPTIONAL_TENSORS:
             raise DataError(f"{path}: has an unknown tensor {name!r}; {_AGAIN}")
-        expected = torch.float32 if name in ("features", "semantics") else torch.int64
+        expected = torch.float32 if name in NUMBERS else torch.int64
         if tensor.dtype != expected:
             raise DataError(f"{path}: {name} is {tensor.dtype}, expected {expected}; {_AGAIN}")
 

@@ -44,6 +44,10 @@ class GZSLDataset:
     """The benchmark's own train rows, intersected with ``train``; ``None`` when the source has none."""
     official_val: Tensor | None = None
     """The benchmark's own validation rows, intersected with ``train``."""
+    teacher_features: Tensor | None = None
+    """Image features ``[n, e]`` that a vision–language teacher has of the same rows."""
+    text_features: Tensor | None = None
+    """Text features ``[C, e]`` that it has of the classes."""
     train_fraction: float = 1.0
     """Share of each seen class's training rows that ``train`` still has; the others are in no split."""
 

@@ -23,7 +23,8 @@ from d3wrap.files import sha256_of
 
 REQUIRED = ("features", "labels", "semantics")
 ROWS = ("train", "test_seen", "test_unseen")
-KNOWN = (*REQUIRED, *ROWS, "seen", "unseen", "class_names")
+OF_TEACHER = ("teacher_features", "text_features")
+KNOWN = (*REQUIRED, *ROWS, "seen", "unseen", "class_names", *OF_TEACHER)
 HELD_OUT = 0.2
 
 Arrays = dict[str, NDArray[Any]]
@@ -62,6 +63,7 @@ def read_npz(path: Path, limits: Limits) -> GZSLDataset:
             "semantics": "semantics",
             f"sha256.{path.name}": sha256_of(path),
         },
+        **{name: _numbers(path, arrays, name) for name in OF_TEACHER if name in arrays},
     )
 
 

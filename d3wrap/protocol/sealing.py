@@ -80,6 +80,7 @@ def _seal(dataset: GZSLDataset) -> GZSLDataset:
         dataset,
         features=dataset.features[train],
         labels=dataset.labels[train],
+        teacher_features=None if dataset.teacher_features is None else dataset.teacher_features[train],
         train=torch.arange(len(train), device=train.device),
         test_seen=torch.empty(0, dtype=torch.int64).as_subclass(SealedRows),
         test_unseen=torch.empty(0, dtype=torch.int64).as_subclass(SealedRows),

@@ -59,6 +59,8 @@ def validation_world(dataset: GZSLDataset, *, seed: int, fold: int | None = None
         class_names=tuple(dataset.class_names[index] for index in dataset.seen.tolist()),
         provenance={**dataset.provenance, "split": f"validation world in {dataset.provenance['split']}: {how}"},
         scaler=scaler,
+        teacher_features=None if dataset.teacher_features is None else dataset.teacher_features[train],
+        text_features=None if dataset.text_features is None else dataset.text_features[dataset.seen],
         official_train=None,
         official_val=None,
     )

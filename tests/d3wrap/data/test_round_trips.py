@@ -38,11 +38,13 @@ def worlds(draw):
         "test_seen": np.concatenate(test_seen),
         "test_unseen": np.flatnonzero(np.isin(labels, unseen)),
         "class_names": np.array([f"kind {index}" for index in range(classes)]),
+        "teacher_features": rng.normal(size=(len(labels), 3)).astype(np.float32),
+        "text_features": rng.normal(size=(classes, 3)).astype(np.float32),
     }
 
 
 def assert_holds(dataset, world):
-    for name in ("features", "labels", "semantics", "train", "test_seen", "test_unseen"):
+    for name in sorted(set(world) - {"class_names"}):
         np.testing.assert_array_equal(getattr(dataset, name).numpy(), world[name], err_msg=name)
     assert dataset.features.dtype == dataset.semantics.dtype == torch.float32
     assert dataset.class_names == tuple(world["class_names"])

@@ -10,7 +10,7 @@ import torch
 import d3wrap
 from d3wrap.errors import TrainingError
 from d3wrap.settings import D3Settings
-from d3wrap.training.teacher import new_teacher, train_teacher
+from d3wrap.training.teacher import _new_detector, new_teacher, train_teacher
 
 SETTINGS = D3Settings(teacher_epochs=20, embedding_dim=32, teacher_lr=1e-2, teacher_batch_size=32)
 
@@ -55,7 +55,7 @@ def test_it_depends_on_the_seed_alone(dataset):
 
 def test_the_order_of_the_rows_is_the_seeds(dataset, monkeypatch):
     settings = replace(SETTINGS, teacher_epochs=1)
-    monkeypatch.setattr("d3wrap.training.teacher.new_teacher", lambda d, s, seed: new_teacher(d, s, 0))
+    monkeypatch.setattr("d3wrap.training.teacher._new_detector", lambda d, s, seed: _new_detector(d, s, 0))
     one, other = (train_teacher(dataset, settings, seed).classify.weight for seed in (1, 2))
     assert not torch.equal(one, other)
 
