@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
+from d3wrap.errors import did_you_mean
 from d3wrap.plugin_hooks import Implementation
 from d3wrap.specs import AdapterSpec, BackboneSettings, GeneratorSpec, ObjectiveSpec
 
@@ -48,6 +49,10 @@ def _settings_fault(spec: GeneratorSpec) -> str | None:
     kind = spec.settings
     if not (isinstance(kind, type) and issubclass(kind, BackboneSettings) and dataclasses.is_dataclass(kind)):
         return f"{spec.name}: settings must be a dataclass derived from BackboneSettings, found {kind!r}"
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in spec.search:
+        if name not in names:
+            return f"{spec.name}: search names {name!r}, which {kind.__name__} does not have{did_you_mean(name, names)}"
     if not spec.presets:
         return f"{spec.name}: presets is empty; give at least {{'small': {kind.__name__}(...)}}"
     for preset, settings in spec.presets.items():

@@ -61,5 +61,6 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=CLSWGANSettings,
             presets={"paper": CLSWGANSettings(steps=6000), "small": SMALL, "small/digits": replace(SMALL, steps=1500)},
             build=build,
+            search=("lr", "classification_weight"),
         )
     )

@@ -77,5 +77,6 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=CVAESettings,
             presets={"paper": CVAESettings(steps=3530), "small": SMALL, "small/digits": replace(SMALL, steps=1000)},
             build=build,
+            search=("lr", "kl_weight"),
         )
     )

@@ -123,5 +123,6 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=DDGANSettings,
             presets=PRESETS,
             build=build,
+            search=("lr",),
         )
     )

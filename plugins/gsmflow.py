@@ -196,5 +196,6 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=GSMFlowSettings,
             presets=PRESETS,
             build=build,
+            search=("lr", "prototype_weight"),
         )
     )

@@ -36,6 +36,8 @@ from d3wrap.config import Override
 from d3wrap.executors import make_executor
 from d3wrap.loggers import load_loggers
 from d3wrap.manager import load_plugins
+from d3wrap.tuning.applying import tuned_jobs
+from d3wrap.tuning.tuned import read_tuned
 
 
 @click.command()
@@ -53,6 +55,14 @@ from d3wrap.manager import load_plugins
 @protocol_options
 @click.option("--seeds", type=Seeds(), default="3", show_default=True, help="How many, or which with commas.")
 @classifier_option
+@click.option(
+    "--tuned",
+    "tuned_files",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="Train each arm with the settings that `d3wrap tune` found for it: its folder or tuned.yaml, one for each "
+    "generator and dataset.",
+)
 @device_options
 @executor_options
 @checkpoint_option
@@ -62,6 +72,7 @@ from d3wrap.manager import load_plugins
 def compare(
     generators: Sequence[str],
     seeds: Sequence[int],
+    tuned_files: Sequence[Path],
     jobs: int,
     executor: str,
     executor_options: Sequence[Override],
@@ -83,6 +94,7 @@ def compare(
       d3wrap compare --data digits --block o2dbd --set steps=500 --out runs/without-o2dbd
       d3wrap compare --config compare.yaml
       d3wrap compare --data digits --seeds 6 --jobs 4 --out runs/digits
+      d3wrap compare --data digits --tuned runs/tune
       d3wrap compare --datasets digits --datasets '{data: data/FLO, features: mbv2}' --train-fraction 0.1,1
 
     Writes results.json and results.csv, and for every run a folder with its manifest, losses and weights. Stopped or
@@ -91,6 +103,7 @@ def compare(
     """  # noqa: D301 (\b keeps click from wrapping the examples)
     plugins = load_plugins(block=options["block"])
     load_loggers(log_to)  # before anything is trained, whatever is wrong with one
+    tuned = [read_tuned(path) for path in tuned_files]
     names = tuple(plugins.generators) if "all" in generators else generators
     asked = asked_for(options)
     plans = {part: [plan_of(part, name, plugins) for name in names] for part in asked}
@@ -99,15 +112,6 @@ def compare(
     here = on_this_machine(options, executor)
     datasets = Datasets(lambda source: prepare.load({**here, **source}))
     found = look_at(asked, datasets)
-    config = as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **as_asked(options)})
-    goes_on = open_folder(folder, overwrite, "compare", config)
-    runner = make_executor(
-        executor,
-        jobs,
-        folder=folder / executor,
-        options={one.key: one.value for one in executor_options},
-        threads=options["threads"],
-    )
     todo = [
         job
         for part in asked
@@ -126,6 +130,18 @@ def compare(
             origin=part.where,
         )
     ]
+    config = as_json({"generators": names, "seeds": seeds, "plugins": plugins.names, **as_asked(options)})
+    if tuned:
+        todo = tuned_jobs(todo, tuned, lambda job: datasets(job.plan.source))
+        config["tuned"] = [one.as_dict() for one in tuned]
+    goes_on = open_folder(folder, overwrite, "compare", config)
+    runner = make_executor(
+        executor,
+        jobs,
+        folder=folder / executor,
+        options={one.key: one.value for one in executor_options},
+        threads=options["threads"],
+    )
     if len(asked) == 1 and not asked[0].name:
         click.echo(f"{found[0]}. Results go to {folder}/")
     else:
@@ -134,6 +150,8 @@ def compare(
             f"{len(asked)} datasets and shares × {counted(len(names), 'generator')} × {counted(len(seeds), 'seed')} × "
             f"2 arms = {len(todo)} runs. Results go to {folder}/"
         )
+    for one in tuned:
+        click.echo(f"each arm with its own settings, the best of {one.arms['enhanced'].trials} trials: {one.source}")
     if goes_on:
         click.echo(f"going on with what {folder}/ holds")
     try:

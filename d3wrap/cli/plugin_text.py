@@ -33,6 +33,8 @@ def _spec_lines(spec: Spec) -> Iterator[str]:
     if isinstance(spec, GeneratorSpec):
         yield f"  family: {spec.family}"
         yield f"  reference: {spec.reference}"
+        if spec.search:
+            yield f"  search: {', '.join(spec.search)}"
         yield "  settings:"
         for field in dataclasses.fields(spec.settings):
             yield f"    {field.name}: {field.type} ({', '.join(_values(spec, field.name))})"

@@ -29,5 +29,6 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=CEGZSLSettings,
             presets=PRESETS,
             build=build,
+            search=("lr", "instance_weight", "class_weight"),
         )
     )

@@ -33,6 +33,7 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=TFVAEGANSettings,
             presets=PRESETS,
             build=build,
+            search=("lr", "semantic_weight"),
         )
     )
     register(
@@ -44,5 +45,6 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=VAEGANSettings,
             presets=PLAIN_PRESETS,
             build=lambda dataset, settings: VAEGANBackbone("fvaegan", dataset, settings),
+            search=("lr",),
         )
     )

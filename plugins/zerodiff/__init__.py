@@ -36,5 +36,6 @@ def register_generators(register: Callable[[GeneratorSpec], None]) -> None:
             settings=ZeroDiffSettings,
             presets=PRESETS,
             build=ZeroDiffBackbone,
+            search=("lr", "mutual_weight"),
         )
     )
