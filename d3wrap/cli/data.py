@@ -26,7 +26,12 @@ from d3wrap.errors import DataError
 def _source(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the argument and the options that say which dataset."""
     for option in (
-        click.option("--semantics", default="att", show_default=True, help="Variable that describes the classes."),
+        click.option(
+            "--semantics",
+            default="att",
+            show_default=True,
+            help="Variable that describes the classes, or a file of `d3wrap semantics build`.",
+        ),
         click.option("--split", help="Split file of a directory, without .mat."),
         click.option("--features", help="Feature file of a directory, without .mat."),
         click.argument("source"),

@@ -88,7 +88,12 @@ source_options = _group(
     ),
     click.option("--features", help="Feature file of a folder, e.g. res101."),
     click.option("--split", help="Split file of a folder, e.g. att_splits."),
-    click.option("--semantics", default="att", show_default=True, help="Variable that describes the classes."),
+    click.option(
+        "--semantics",
+        default="att",
+        show_default=True,
+        help="Variable that describes the classes, or a file of `d3wrap semantics build`.",
+    ),
     click.option(
         "--scale",
         type=click.Choice(["minmax", "none"]),

@@ -19,6 +19,7 @@ from torch import Tensor
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.data.limits import Limits
 from d3wrap.data.opening import first_bytes
+from d3wrap.data.semantics_file import ENTRY
 from d3wrap.errors import DataError
 from d3wrap.files import atomic_path, sha256_of
 
@@ -76,6 +77,8 @@ def read_converted(path: Path, limits: Limits) -> GZSLDataset:
 
 
 def _header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+    if metadata and ENTRY in metadata:
+        raise DataError(f"{path}: holds class semantics alone: give it as --semantics")
     if not metadata or "d3wrap" not in metadata:
         raise DataError(f"{path}: was not written by d3wrap (no 'd3wrap' entry in its header); {_AGAIN}")
     try:

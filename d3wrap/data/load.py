@@ -11,6 +11,7 @@ from typing import Literal
 from d3wrap.data.checks import check_dataset
 from d3wrap.data.converted import SUFFIX, check_sources, read_converted
 from d3wrap.data.dataset import GZSLDataset
+from d3wrap.data.described import is_semantics_file, with_semantics
 from d3wrap.data.directory import read_directory
 from d3wrap.data.fraction import check_fraction, keep_fraction
 from d3wrap.data.limits import DEFAULT_LIMITS, Limits
@@ -27,7 +28,7 @@ def load_dataset(
     *,
     features: str | None = None,
     split: str | None = None,
-    semantics: str = "att",
+    semantics: str | os.PathLike[str] = "att",
     scale: Scale = "minmax",
     train_fraction: float = 1.0,
     fraction_seed: int = 0,
@@ -38,10 +39,12 @@ def load_dataset(
 
     ``path_or_name``: ``"digits"``, ``"synthetic"`` or ``"synthetic:classes=20,dim=64"``; a directory of xlsa17
     ``.mat`` files; a ``.npz`` file; or a ``.safetensors`` file that d3wrap converted. ``features``, ``split`` (file
-    names without ``.mat``) and ``semantics`` (``"att"`` or ``"original_att"``) choose within a directory. A
-    directory is converted once, beside its files or in ``cache`` (see :mod:`d3wrap.data.cache`).
-    ``scale="none"`` leaves features as in the source. ``train_fraction`` in (0, 1] keeps that share of each seen
-    class's training rows, drawn with ``fraction_seed``, before anything is scaled (:func:`d3wrap.data.keep_fraction`).
+    names without ``.mat``) and ``semantics`` (``"att"`` or ``"original_att"``) choose within a directory; of any
+    dataset, ``semantics`` may be a ``.safetensors`` file that ``d3wrap semantics build`` wrote
+    (:func:`d3wrap.data.described.with_semantics`). A directory is converted once, beside its files or in ``cache``
+    (see :mod:`d3wrap.data.cache`). ``scale="none"`` leaves features as in the source. ``train_fraction`` in (0, 1]
+    keeps that share of each seen class's training rows, drawn with ``fraction_seed``, before anything is scaled
+    (:func:`d3wrap.data.keep_fraction`).
 
     Raises :class:`~d3wrap.errors.DataError` for what cannot be read or fails a check,
     :class:`~d3wrap.errors.ConfigError` for a wrong argument and :class:`~d3wrap.errors.MissingExtraError` for
@@ -66,12 +69,16 @@ def read_dataset(
     *,
     features: str | None = None,
     split: str | None = None,
-    semantics: str = "att",
+    semantics: str | os.PathLike[str] = "att",
     cache: str | os.PathLike[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     check: Callable[[GZSLDataset], None] = check_dataset,
 ) -> GZSLDataset:
     """Do what :func:`load_dataset` does, without scaling; ``check`` sees the dataset before it is written anywhere."""
+    if is_semantics_file(semantics):
+        own = read_dataset(path_or_name, features=features, split=split, cache=cache, limits=limits, check=check)
+        return with_semantics(own, semantics, limits)
+    semantics = str(semantics)
     path = Path(path_or_name).expanduser()
     named = isinstance(path_or_name, str) and is_name(path_or_name)
     if path.is_dir() and not named:
