@@ -12,7 +12,7 @@ from rich.text import Text
 from d3wrap.comparison.cells import change, spread
 from d3wrap.comparison.overview import BESIDE, METRIC, OverviewLine, Together, overview, together
 from d3wrap.comparison.results import RunResult
-from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE
+from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE, out_of_reach
 
 HEADINGS = {"train_fraction": "images"}
 
@@ -73,6 +73,8 @@ def _notes(lines: Sequence[OverviewLine]) -> list[Text]:
         notes.append(Text(f"Holm: exact Wilcoxon p, adjusted for these {len(lines)} comparisons", "dim"))
     if min(counts) < FEWEST_FOR_SIGNIFICANCE:
         notes.append(Text(f"fewer than {FEWEST_FOR_SIGNIFICANCE} seeds: no test can be significant", "yellow"))
+    if said := out_of_reach(counts):
+        notes.append(Text(said, "yellow"))
     return notes
 
 

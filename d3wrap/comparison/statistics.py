@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from scipy import stats
 
 from d3wrap.errors import DataError
 
+LEVEL = 0.05
 FEWEST_FOR_SIGNIFICANCE = 6
 """With n pairs the exact two-sided Wilcoxon test cannot go below 2/2ⁿ, which is above 0.05 for n < 6."""
 
@@ -67,6 +69,28 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(p_values))
     adjusted[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
     return [float(p) for p in adjusted]
+
+
+def fewest_for(tests: int) -> int:
+    """Return the fewest pairs with which a test can get below 0.05 after Holm's adjustment for so many tests.
+
+    With n pairs each, the smallest p there is, 2/2ⁿ, counts times the number of tests: 6, 7, 7, 8 for 1 to 4 tests.
+    """
+    return next(n for n in itertools.count(FEWEST_FOR_SIGNIFICANCE) if tests * 2.0 ** (1 - n) < LEVEL)
+
+
+def lowest_holm(pairs: Sequence[int]) -> list[float]:
+    """Return the smallest adjusted p that each test of a family can reach, given its pairs, whatever the numbers."""
+    # An adjusted p never falls where a p rises, so all at their smallest give the smallest of each.
+    return holm([2.0 ** (1 - n) for n in pairs])
+
+
+def out_of_reach(pairs: Sequence[int]) -> str:
+    """Say of a family of tests, given the pairs of each, that some cannot become significant; empty where all can."""
+    if max(lowest_holm(pairs), default=0.0) < LEVEL:
+        return ""
+    fewest = fewest_for(len(pairs))
+    return f"adjusted for {len(pairs)} tests, p cannot fall below {LEVEL:g} with fewer than {fewest} seeds"
 
 
 def sample_std(values: list[float]) -> float | None:

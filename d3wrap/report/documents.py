@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from d3wrap.report.collect import Comparison
 from d3wrap.report.facts import facts
-from d3wrap.report.remarks import beside, beyond_seeds, budgets, multiplicity, other_steps
+from d3wrap.report.remarks import beside, beyond_reach, beyond_seeds, budgets, multiplicity, other_steps
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.text import latex, markdown
 from d3wrap.report.verdict import Verdict, overall, together, verdicts
@@ -36,12 +36,16 @@ def markdown_report(comparisons: Sequence[Comparison]) -> str:
             *map(markdown, filter(None, [beyond_seeds(comparison), budgets(comparison), other_steps(comparison)])),
             markdown(beside(comparison)),
             "\n".join([_row(HEADINGS), _row(["---", "---", *["---:"] * (len(HEADINGS) - 2)]), *rows]),
-            CAPTION,
+            _caption(comparisons),
             "\n".join(f"- {name}: {markdown(value)}" for name, value in facts(comparison) if name in SHARED),
         ]
     if note := multiplicity(comparisons):
         parts.append(note)
     return "\n\n".join(parts) + "\n"
+
+
+def _caption(comparisons: Sequence[Comparison]) -> str:
+    return " ".join(filter(None, [CAPTION, beyond_reach(comparisons)]))
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -61,10 +65,11 @@ def latex_report(comparisons: Sequence[Comparison]) -> str:
     """Return a booktabs table for each comparison; the document needs ``booktabs`` and ``textcomp``."""
     head = "% Needs \\usepackage{booktabs} and \\usepackage{textcomp}; for other alphabets than Latin, LuaLaTeX.\n"
     pairs = zip(comparisons, verdicts(comparisons), strict=True)
-    return head + "\n".join(_latex_table(comparison, judged) for comparison, judged in pairs)
+    notes = _caption(comparisons)
+    return head + "\n".join(_latex_table(comparison, judged, notes) for comparison, judged in pairs)
 
 
-def _latex_table(comparison: Comparison, judged: Verdict) -> str:
+def _latex_table(comparison: Comparison, judged: Verdict, notes: str) -> str:
     table = lines(comparison)
     blocks = [
         "\n".join(_latex_row(line) for line in table if line.classifier == classifier)
@@ -73,7 +78,7 @@ def _latex_table(comparison: Comparison, judged: Verdict) -> str:
     used = any(run.test_used_for_selection for run in comparison.runs)
     chosen = "Chosen on the test set, as the papers did" if used else "Nothing was chosen on the test set"
     first = comparison.first
-    caption = f"{judged.sentence} {CAPTION} {chosen}; features {first.features}, split {first.split}."
+    caption = f"{judged.sentence} {notes} {chosen}; features {first.features}, split {first.split}."
     columns = " & ".join(latex(heading) for heading in HEADINGS)
     lines_of_table = [
         r"\begin{table}",

@@ -19,7 +19,7 @@ from d3wrap.report.facts import facts
 from d3wrap.report.figure import Figure
 from d3wrap.report.numbers import percent, signed
 from d3wrap.report.pictures import PictureRow, picture_rows
-from d3wrap.report.remarks import beside, beyond_seeds, budgets, multiplicity, other_steps
+from d3wrap.report.remarks import beside, beyond_reach, beyond_seeds, budgets, multiplicity, other_steps
 from d3wrap.report.results_figures import confusion, curves, differences
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.training_figures import losses
@@ -115,6 +115,7 @@ def html_page(comparisons: Sequence[Comparison]) -> str:
         overall=overall(comparisons),
         together=together(comparisons) if len(sections) > 1 else "",
         multiplicity=multiplicity(comparisons),
+        beyond_reach=beyond_reach(comparisons),
         style=Markup(style),  # our own file, not data
         script=Markup(script),
         policy=_policy(style, script),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from d3wrap.comparison.hierarchical import hierarchical_difference
 from d3wrap.comparison.results import RunResult
-from d3wrap.comparison.statistics import paired_difference
+from d3wrap.comparison.statistics import out_of_reach, paired_difference
 from d3wrap.errors import DataError
 from d3wrap.report.collect import ARMS, Comparison
 from d3wrap.report.numbers import interval, seeds, signed
@@ -101,6 +101,16 @@ def _stored(runs: Mapping[int, RunResult], name: str) -> dict[int, float]:
 def _changed(baseline: Mapping[int, float], enhanced: Mapping[int, float]) -> str:
     found = paired_difference(baseline, enhanced)
     return f"{signed(found.mean)} points" + (f" ({interval(found)})" if found.low is not None else "")
+
+
+def beyond_reach(comparisons: Sequence[Comparison]) -> str:
+    """Say that Holm's p of the tables' rows cannot fall below 0.05 with so few seeds; empty where each of them can."""
+    families: dict[str, list[int]] = {}
+    for comparison in comparisons:
+        for row in comparison.summary:
+            families.setdefault(row.metric, []).append(row.difference.n)
+    said = next(filter(None, map(out_of_reach, sorted(families.values(), key=len, reverse=True))), "")
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
 def multiplicity(comparisons: Sequence[Comparison]) -> str:

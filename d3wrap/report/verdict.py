@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from d3wrap.comparison.aggregate import aggregate
-from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE, PairedDifference, holm
+from d3wrap.comparison.statistics import LEVEL, PairedDifference, fewest_for, holm, lowest_holm
 from d3wrap.report.collect import ARMS, Comparison
 from d3wrap.report.numbers import interval, p_value, percent, seeds, signed
 
-LEVEL = 0.05
 METRIC = "H"
 """What the verdict is about."""
 Kind = Literal["rise", "fall", "none"]
@@ -27,15 +26,17 @@ def verdicts(comparisons: Sequence[Comparison]) -> list[Verdict]:
     """Say of each comparison how D³ changed H of the headline classifier, over seeds.
 
     These are the differences named beforehand; of several, p is adjusted by Holm's method. A change is called reliable
-    only where the 95 % interval leaves out 0 and the exact Wilcoxon test, possible from six seeds on, agrees.
+    only where the 95 % interval leaves out 0 and the exact Wilcoxon test agrees, which it can from six seeds on, and
+    beside other comparisons from more (:func:`~d3wrap.comparison.statistics.fewest_for`).
     """
     found = [comparison.row(comparison.headline, METRIC).difference for comparison in comparisons]
     adjusted = holm([difference.wilcoxon_p for difference in found])
-    return [_verdict(*one, len(found)) for one in zip(comparisons, found, adjusted, strict=True)]
+    lowest = lowest_holm([difference.n for difference in found])
+    return [_verdict(*one, len(found)) for one in zip(comparisons, found, adjusted, lowest, strict=True)]
 
 
-def _verdict(comparison: Comparison, difference: PairedDifference, p: float, family: int) -> Verdict:
-    judged, kind = judge(difference, p, family)
+def _verdict(comparison: Comparison, difference: PairedDifference, p: float, lowest: float, family: int) -> Verdict:
+    judged, kind = judge(difference, p, family, lowest)
     limits = interval(difference)
     basis = f"95 % interval {limits}, {seeds(difference.n)}" if limits else seeds(difference.n)
     chosen = ""
@@ -45,10 +46,11 @@ def _verdict(comparison: Comparison, difference: PairedDifference, p: float, fam
     return Verdict(f"D³ changed {name} by {signed(difference.mean)} points ({basis}): {judged}{chosen}.", kind)
 
 
-def judge(difference: PairedDifference, p: float, family: int = 1) -> Verdict:
+def judge(difference: PairedDifference, p: float, family: int = 1, lowest: float | None = None) -> Verdict:
     """Say whether a paired difference is a reliable rise, a reliable fall or neither, and why.
 
-    ``p`` is that of the exact test, adjusted for ``family`` tests.
+    ``p`` is that of the exact test, adjusted for ``family`` tests; ``lowest`` the smallest it could have been with so
+    many seeds, by default that of a single test.
     """
     n, mean, low, high = difference.n, difference.mean, difference.low, difference.high
     if low is None or high is None:
@@ -58,9 +60,10 @@ def judge(difference: PairedDifference, p: float, family: int = 1) -> Verdict:
     outside, agreed = low > 0 or high < 0, p < LEVEL
     test = f"exact Wilcoxon p {p_value(p)}"
     test += f" after Holm's adjustment for {family} comparisons" if family > 1 else ""
-    if n < FEWEST_FOR_SIGNIFICANCE:
+    if (2.0 ** (1 - n) if lowest is None else lowest) >= LEVEL:
         found = "the interval leaves out 0, but" if outside else "no reliable difference, and"
-        return Verdict(f"{found} with fewer than {FEWEST_FOR_SIGNIFICANCE} seeds it cannot be significant", "none")
+        said = f" ({test})" if family > 1 else ""
+        return Verdict(f"{found} with fewer than {fewest_for(family)} seeds it cannot be significant{said}", "none")
     if outside and agreed:
         return Verdict(f"a reliable {'rise' if mean > 0 else 'fall'} ({test})", "rise" if mean > 0 else "fall")
     if outside:

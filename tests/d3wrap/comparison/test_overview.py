@@ -118,9 +118,16 @@ def test_the_tables_of_a_sweep(sweep):
     assert cells[0][6] == "0/6"
     assert cells[-1][6] == "6/6"
     assert "Holm: exact Wilcoxon p, adjusted for these 8 comparisons" in lines
+    assert "adjusted for 8 tests, p cannot fall below 0.05 with fewer than 9 seeds" in lines
     (everything,) = [line.split() for line in lines if line.startswith("all ")]
     assert everything[1] == "8"
     assert not any("no test can be significant" in line for line in lines)
+
+
+def test_with_enough_seeds_a_family_can_be_significant(make_runs):
+    lines = "\n".join(render(make_runs(range(7)) + make_runs(range(7), dataset="digits")))
+    assert "adjusted for these 2 comparisons" in lines
+    assert "cannot fall" not in lines
 
 
 def test_with_few_seeds_no_p_is_shown(make_runs):

@@ -1,5 +1,8 @@
+import functools
 import itertools
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from d3wrap.comparison.statistics import holm, paired_difference, wilcoxon_p
+from d3wrap.comparison.statistics import (
+    FEWEST_FOR_SIGNIFICANCE,
+    fewest_for,
+    holm,
+    lowest_holm,
+    out_of_reach,
+    paired_difference,
+    wilcoxon_p,
+)
 from d3wrap.errors import DataError
 
 VALUES = st.integers(-40, 40).map(lambda i: i / 64)
@@ -90,6 +101,51 @@ def test_holm_rejects_what_stepping_down_rejects(p_values):
         assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
     assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
     assert max(adjusted) <= 1
+
+
+@functools.cache
+def reachable(n):
+    """Every p that n seeds can give: each choice of signs, of distinct sizes."""
+    return {
+        wilcoxon_p([sign * (i + 1.0) for i, sign in enumerate(signs)]) for signs in itertools.product((1, -1), repeat=n)
+    }
+
+
+@pytest.mark.parametrize(
+    "pairs", [(5,), (6,), (6, 6), (7, 7), (3, 7), (6, 9), (6, 6, 6), (7, 7, 7), (4, 6, 8), (6, 7, 7), (5, 5, 5, 5)]
+)
+def test_no_outcome_gives_a_smaller_adjusted_p_than_the_lowest(pairs):
+    """Against every outcome of every test of the family."""
+    outcomes = [holm(p_values) for p_values in itertools.product(*map(reachable, pairs))]
+    lowest = [min(adjusted) for adjusted in zip(*outcomes, strict=True)]
+    assert lowest_holm(pairs) == lowest
+    said = "" if max(lowest) < 0.05 else f"adjusted for {len(pairs)} tests, p cannot fall below 0.05 with fewer than"
+    assert out_of_reach(pairs).startswith(said)
+    assert bool(out_of_reach(pairs)) == bool(said)
+
+
+@pytest.mark.parametrize("tests", [1, 2, 3])
+def test_so_many_seeds_are_the_fewest_for_a_family(tests):
+    best = {
+        n: min(min(holm(p_values)) for p_values in itertools.product(reachable(n), repeat=tests)) for n in range(3, 9)
+    }
+    assert fewest_for(tests) == next(n for n, p in best.items() if p < 0.05)
+
+
+def test_three_classifiers_need_seven_seeds():
+    assert fewest_for(1) == FEWEST_FOR_SIGNIFICANCE
+    assert out_of_reach([6, 6, 6]) == "adjusted for 3 tests, p cannot fall below 0.05 with fewer than 7 seeds"
+    assert out_of_reach([7, 7, 7]) == out_of_reach([6]) == out_of_reach([]) == ""
+
+
+def test_the_table_of_the_documentation_is_right():
+    text = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
+    head, seeds = (re.search(rf"^\| {name} .*$", text, re.M)[0] for name in ("tests in the family", "fewest seeds"))
+    for span, fewest in zip(head.split("|")[2:-1], seeds.split("|")[2:-1], strict=True):
+        first, _, last = span.strip().partition("–")
+        found = {fewest_for(tests) for tests in range(int(first), int(last or first) + 1)}
+        assert found == {int(fewest)}
+        assert fewest_for(int(last or first) + 1) > int(fewest)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])

@@ -80,6 +80,16 @@ def test_the_latex_table_is_booktabs(comparisons):
     assert "Nothing was chosen on the test set" in text
 
 
+@pytest.mark.parametrize("report", [markdown_report, latex_report])
+def test_a_table_says_where_its_tests_cannot_be_significant(make_folder, report):
+    said = "for all rows of the same metric. Adjusted for 2 tests, p cannot fall below 0.05 with fewer than 7 seeds."
+    assert said in report(collect([make_folder("six", seeds=6)]))
+    assert "cannot fall" not in report(collect([make_folder("seven", seeds=7)]))
+    assert "cannot fall" not in report(collect([make_folder("one", classifiers=("softmax",))]))
+    four = report(collect([make_folder("a", seeds=7), make_folder("b", seeds=7)]))
+    assert four.count("Adjusted for 4 tests, p cannot fall below 0.05 with fewer than 8 seeds.") == 2
+
+
 def test_latex_says_where_the_test_set_chose(make_folder):
     folder = make_folder(protocol="paper", test_used_for_selection=True)
     assert "Chosen on the test set, as the papers did" in latex_report(collect([folder]))

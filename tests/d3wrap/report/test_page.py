@@ -139,6 +139,12 @@ def test_below_six_seeds_it_says_so(make_folder):
     assert "Holm" not in "".join(page.contents["button"])
 
 
+def test_where_a_family_of_tests_cannot_be_significant_it_says_so(make_folder):
+    said = "Adjusted for 2 tests, p cannot fall below 0.05 with fewer than 7 seeds."
+    assert said in Page(html_page(collect([make_folder("six", seeds=6)]))).text
+    assert "cannot fall" not in Page(html_page(collect([make_folder("seven", seeds=7)]))).text
+
+
 def test_one_seed_is_drawn(make_folder):
     page = Page(html_page(collect([make_folder(seeds=1)])))
     assert "one seed cannot show a reliable difference" in page.text

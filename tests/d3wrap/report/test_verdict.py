@@ -81,6 +81,23 @@ def test_several_comparisons_are_adjusted_for_each_other(make_folder):
     )
 
 
+def test_a_family_that_cannot_reach_significance_is_told_how_many_seeds_it_takes(make_folder):
+    def sentences(seeds, *names, **options):
+        return [one.sentence for one in verdicts(collect([make_folder(n, seeds=seeds, **options) for n in names]))]
+
+    for sentence in sentences(6, "a", "b"):
+        assert "the interval leaves out 0, but with fewer than 7 seeds it cannot be significant (exact" in sentence
+    for sentence in sentences(5, "c", "d", "e", "f"):
+        assert "but with fewer than 8 seeds it cannot be significant (exact Wilcoxon p = 0.250 after" in sentence
+    for sentence in sentences(7, "g", "h"):
+        assert "a reliable rise (exact Wilcoxon p = 0.031 after Holm's adjustment for 2 comparisons)" in sentence
+    for sentence in sentences(6, "i", "j", gain=0, spread=0.2):
+        assert "no reliable difference, and with fewer than 7 seeds it cannot be significant" in sentence
+    # Beside one of more seeds, which can come first, six seeds are enough for the other.
+    both = verdicts(collect([make_folder("k", seeds=6), make_folder("l", seeds=9)]))
+    assert [one.kind for one in both] == ["rise", "rise"]
+
+
 def test_together_names_the_probability_of_improvement(make_folder):
     both = collect([make_folder("a"), make_folder("b")])
     assert "with probability 1.00 (1.00 to 1.00; stratified bootstrap" in together(both)
