@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from d3wrap.batch import ClassifierStep, D3Batch
     from d3wrap.comparison.results import RunResult
     from d3wrap.loggers import LoggedRun
-    from d3wrap.specs import AdapterSpec, GeneratorSpec, ObjectiveSpec
+    from d3wrap.specs import AdapterSpec, EncoderSpec, GeneratorSpec, ObjectiveSpec
     from d3wrap.training.log import Record
 
 hookspec = pluggy.HookspecMarker("d3wrap")
@@ -33,6 +33,11 @@ def register_adapters(register: Callable[[AdapterSpec], None]) -> None:
 @hookspec
 def register_objectives(register: Callable[[ObjectiveSpec], None]) -> None:
     """Register objectives that every enhancer builds and calls on the hooks below."""
+
+
+@hookspec
+def register_encoders(register: Callable[[EncoderSpec], None]) -> None:
+    """Register text encoders that ``d3wrap semantics build --encoder`` can name."""
 
 
 @hookspec

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from d3wrap.errors import MissingExtraError, PluginError, did_you_mean
 from d3wrap.frozen import RESULTS, FrozenHook
-from d3wrap.plugin_discovery import GROUP, LOGGERS, VARIABLE, distribution_of, entry_points, select
+from d3wrap.plugin_discovery import ENCODERS, GROUP, LOGGERS, VARIABLE, distribution_of, entry_points, select
 from d3wrap.plugin_hooks import Implementation, implementations
 from d3wrap.plugin_registry import Spec, registered_by
-from d3wrap.specs import AdapterSpec, GeneratorSpec, ObjectiveSpec
+from d3wrap.specs import AdapterSpec, EncoderSpec, GeneratorSpec, ObjectiveSpec
 
-SpecType = TypeVar("SpecType", GeneratorSpec, AdapterSpec, ObjectiveSpec)
+SpecType = TypeVar("SpecType", GeneratorSpec, AdapterSpec, ObjectiveSpec, EncoderSpec)
 
 
 class PluginWarning(UserWarning):
@@ -46,6 +46,7 @@ class Plugins:
         self.generators = self._specs(GeneratorSpec, "generator")
         self.adapters = self._specs(AdapterSpec, "adapter")
         self.objectives = self._specs(ObjectiveSpec, "objective")
+        self.encoders = self._specs(EncoderSpec, "encoder")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,6 +69,10 @@ class Plugins:
         """Return a registered objective."""
         return self._find("objective", self.objectives, name)
 
+    def encoder(self, name: str) -> EncoderSpec:
+        """Return a registered text encoder."""
+        return self._find("encoder", self.encoders, name)
+
     def freeze(self, hook: str, extra: Mapping[str, object] | None = None) -> FrozenHook:
         """Return a hook of all loaded plugins and of ``extra``, objects with ``@hookimpl`` methods by name.
 
@@ -87,9 +92,10 @@ class Plugins:
             for spec in plugin.specs:
                 if isinstance(spec, kind):
                     if spec.name in owners:
+                        remedy = f"block one, e.g. {VARIABLE}=-{plugin.name}"
                         raise PluginError(
                             f"{word} {spec.name!r} is registered by plugin {owners[spec.name]!r} and by plugin "
-                            f"{plugin.name!r}; block one, e.g. {VARIABLE}=-{plugin.name}"
+                            f"{plugin.name!r}; {'uninstall one' if kind is EncoderSpec else remedy}"
                         )
                     owners[spec.name], specs[spec.name] = plugin.name, spec
         return MappingProxyType(dict(sorted(specs.items())))
@@ -107,15 +113,16 @@ def load_plugins(
     environ: Mapping[str, str] = os.environ,
     block: Iterable[str] = (),
     extra: Mapping[str, object] | None = None,
+    group: str = GROUP,
 ) -> Plugins:
-    """Load the installed plugins that ``D3WRAP_PLUGINS`` and ``block`` leave, and ``extra`` objects by name.
+    """Load the installed plugins of a group that ``D3WRAP_PLUGINS`` and ``block`` leave, and ``extra`` ones by name.
 
     An installed plugin that is broken gives a :class:`PluginWarning` and is left out. Raises
     :class:`PluginError` for a broken one in ``extra`` and for a name that is given twice, ``ConfigError`` for a
     name in ``D3WRAP_PLUGINS`` or ``block`` that nothing has.
     """
     points: dict[str, list[importlib.metadata.EntryPoint]] = {}
-    for point in entry_points():
+    for point in entry_points(group):
         points.setdefault(point.name, []).append(point)
     given = dict(extra or {})
     selection = select(environ, block, {*points, *given})
@@ -125,13 +132,15 @@ def load_plugins(
         if fault := selection.fault(name):
             unavailable[name] = fault
             continue
-        _refuse_double(name, [*map(distribution_of, same_name), *(["extra"] if name in given else [])])
+        _refuse_double(name, [*map(distribution_of, same_name), *(["extra"] if name in given else [])], group)
         try:
             loaded.append(_load(name, same_name[0]))
         except PluginError as error:
             unavailable[name] = f"broken: {error}"
             owner = distribution_of(same_name[0])
-            remedy = f"{VARIABLE}=-{name} blocks it, pip uninstall {owner} removes it"
+            remedy = f"pip uninstall {owner} removes it"
+            if group == GROUP:
+                remedy = f"{VARIABLE}=-{name} blocks it, {remedy}"
             warnings.warn(PluginWarning(f"{error} (from {owner}; {remedy})"), stacklevel=2)
     for name, plugin in given.items():
         if name not in selection.blocked_by_caller | selection.blocked_by_environment:
@@ -139,22 +148,28 @@ def load_plugins(
     return Plugins(loaded, unavailable)
 
 
-def load_plugin(name: str, groups: Iterable[str] = (GROUP, LOGGERS)) -> LoadedPlugin:
+def load_encoders(extra: Mapping[str, object] | None = None) -> Plugins:
+    """Load the text encoders: the plugins of the group ``d3wrap.encoders``, and ``extra`` ones by name.
+
+    ``D3WRAP_PLUGINS`` says what runs load, so it does not count here. Raises as :func:`load_plugins` does.
+    """
+    return load_plugins(environ={}, extra=extra, group=ENCODERS)
+
+
+def load_plugin(name: str, groups: Iterable[str] = (GROUP, LOGGERS, ENCODERS)) -> LoadedPlugin:
     """Load one installed plugin, whatever ``D3WRAP_PLUGINS`` says; raises :class:`PluginError` if it is broken."""
     points = [point for group in groups for point in entry_points(group)]
     same_name = [point for point in points if point.name == name]
     if not same_name:
         raise PluginError(f"no plugin is called {name!r}{did_you_mean(name, {point.name for point in points})}")
-    _refuse_double(name, [distribution_of(point) for point in same_name])
+    _refuse_double(name, [distribution_of(point) for point in same_name], same_name[0].group)
     return _load(name, same_name[0])
 
 
-def _refuse_double(name: str, owners: list[str]) -> None:
+def _refuse_double(name: str, owners: list[str], group: str) -> None:
     if len(owners) > 1:
-        raise PluginError(
-            f"plugin {name!r} comes from {' and from '.join(owners)}; uninstall or rename one, "
-            f"or block both with {VARIABLE}=-{name}"
-        )
+        block = f", or block both with {VARIABLE}=-{name}" if group == GROUP else ""
+        raise PluginError(f"plugin {name!r} comes from {' and from '.join(owners)}; uninstall or rename one{block}")
 
 
 def _load(name: str, point: importlib.metadata.EntryPoint) -> LoadedPlugin:
@@ -166,7 +181,14 @@ def _load(name: str, point: importlib.metadata.EntryPoint) -> LoadedPlugin:
         if point.group == LOGGERS and isinstance(error, MissingExtraError):
             raise  # it says what to type
         raise PluginError(f"plugin {name!r} cannot be imported: {type(error).__name__}: {error}") from error
-    return _examined(name, plugin)
+    examined = _examined(name, plugin)
+    for one in examined.hooks:
+        if (one.hook == "register_encoders") != (point.group == ENCODERS):
+            raise one.error(
+                f"a plugin of the group {ENCODERS} implements register_encoders and nothing else, and no other "
+                "does, so that no run loads encoders; put them into a module of their own"
+            )
+    return examined
 
 
 def _examined(name: str, plugin: object) -> LoadedPlugin:

@@ -12,12 +12,18 @@ from d3wrap.errors import ConfigError, did_you_mean
 GROUP = "d3wrap"
 LOGGERS = "d3wrap.loggers"
 """Plugins that are loaded only when a run is to be logged to them."""
+ENCODERS = "d3wrap.encoders"
+"""Plugins that are loaded only when texts are encoded: no run loads or records them."""
+_ON_REQUEST = {LOGGERS: "with --log-to {}", ENCODERS: "with semantics build"}
 VARIABLE = "D3WRAP_PLUGINS"
 
 
 @dataclass(frozen=True)
 class InstalledPlugin:
-    """An entry point of the group ``d3wrap`` or ``d3wrap.loggers``; ``target`` is what loading it imports."""
+    """An entry point of the group ``d3wrap``, ``d3wrap.loggers`` or ``d3wrap.encoders``.
+
+    ``target`` is what loading it imports.
+    """
 
     name: str
     distribution: str
@@ -55,7 +61,10 @@ def distribution_of(point: importlib.metadata.EntryPoint) -> str:
 
 
 def installed_plugins(environ: Mapping[str, str] = os.environ) -> tuple[InstalledPlugin, ...]:
-    """Return what is installed, sorted by name, loggers last; raises ``ConfigError`` for a bad ``D3WRAP_PLUGINS``."""
+    """Return what is installed, sorted by name, loggers and encoders last.
+
+    Raises ``ConfigError`` for a bad ``D3WRAP_PLUGINS``.
+    """
     points = entry_points()
     selection = select(environ, (), {point.name for point in points})
     return tuple(
@@ -64,9 +73,9 @@ def installed_plugins(environ: Mapping[str, str] = os.environ) -> tuple[Installe
             distribution_of(point),
             point.dist.version if point.dist is not None else "unknown",
             point.value,
-            f"with --log-to {point.name}" if point.group == LOGGERS else selection.fault(point.name) or "enabled",
+            _ON_REQUEST.get(point.group, "").format(point.name) or selection.fault(point.name) or "enabled",
         )
-        for point in [*points, *entry_points(LOGGERS)]
+        for point in [*points, *entry_points(LOGGERS), *entry_points(ENCODERS)]
     )
 
 

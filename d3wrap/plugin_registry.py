@@ -8,11 +8,19 @@ from collections.abc import Iterable
 
 from d3wrap.errors import did_you_mean
 from d3wrap.plugin_hooks import Implementation
-from d3wrap.specs import AdapterSpec, BackboneSettings, GeneratorSpec, ObjectiveSpec
+from d3wrap.specs import (
+    AdapterSpec,
+    BackboneSettings,
+    EncoderSettings,
+    EncoderSpec,
+    GeneratorSpec,
+    ObjectiveSpec,
+)
 
-Spec = GeneratorSpec | AdapterSpec | ObjectiveSpec
+Spec = GeneratorSpec | AdapterSpec | ObjectiveSpec | EncoderSpec
 KINDS: dict[str, type[Spec]] = {
     "register_adapters": AdapterSpec,
+    "register_encoders": EncoderSpec,
     "register_generators": GeneratorSpec,
     "register_objectives": ObjectiveSpec,
 }
@@ -42,6 +50,8 @@ def _fault(spec: object, kind: type[Spec]) -> str | None:
         return f"{spec.name}: build must be callable, found {type(spec.build).__name__}"
     if isinstance(spec, GeneratorSpec):
         return _settings_fault(spec)
+    if isinstance(spec, EncoderSpec):
+        return _encoder_fault(spec)
     return None
 
 
@@ -58,4 +68,15 @@ def _settings_fault(spec: GeneratorSpec) -> str | None:
     for preset, settings in spec.presets.items():
         if not isinstance(settings, kind):
             return f"{spec.name}: preset {preset!r} must be a {kind.__name__}, found {type(settings).__name__}"
+    return None
+
+
+def _encoder_fault(spec: EncoderSpec) -> str | None:
+    kind = spec.settings
+    if not (isinstance(kind, type) and issubclass(kind, EncoderSettings) and dataclasses.is_dataclass(kind)):
+        return f"{spec.name}: settings must be a dataclass derived from EncoderSettings, found {kind!r}"
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in spec.required:
+        if name not in names:
+            return f"{spec.name}: required has {name!r}, which {kind.__name__} does not have{did_you_mean(name, names)}"
     return None

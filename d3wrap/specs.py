@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from d3wrap.data.dataset import GZSLDataset
@@ -13,6 +14,7 @@ from d3wrap.data.dataset import GZSLDataset
 if TYPE_CHECKING:
     from d3wrap.generator import Backbone
     from d3wrap.networks import Student
+    from d3wrap.semantics.encoder import TextEncoder
     from d3wrap.settings import D3Settings
     from d3wrap.training.teacher import AnyTeacher
 
@@ -83,3 +85,23 @@ class ObjectiveSpec:
     build: Callable[[ObjectiveContext], object]
     terms: tuple[str, ...] = field(default=())
     optional: bool = False
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What settings of text encoders derive from; an encoder's are numbers, text, booleans and ``None``."""
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """A text encoder under a name: ``build(settings, device)`` gives a :class:`~d3wrap.semantics.encoder.TextEncoder`.
+
+    ``required`` names the settings that have no default worth having, such as which weights to load.
+    """
+
+    name: str
+    summary: str
+    reference: str
+    settings: type[EncoderSettings]
+    build: Callable[[Any, torch.device], TextEncoder]
+    required: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from d3wrap.manager import LoadedPlugin
 from d3wrap.plugin_registry import Spec
-from d3wrap.specs import GeneratorSpec, ObjectiveSpec
+from d3wrap.specs import EncoderSpec, GeneratorSpec, ObjectiveSpec
 
 
 def describe_plugin(loaded: LoadedPlugin) -> str:
@@ -38,6 +38,12 @@ def _spec_lines(spec: Spec) -> Iterator[str]:
         yield "  settings:"
         for field in dataclasses.fields(spec.settings):
             yield f"    {field.name}: {field.type} ({', '.join(_values(spec, field.name))})"
+    if isinstance(spec, EncoderSpec):
+        yield f"  reference: {spec.reference}"
+        yield "  settings:"
+        for field in dataclasses.fields(spec.settings):
+            default = "must be given" if field.name in spec.required else repr(field.default)
+            yield f"    {field.name}: {field.type} ({default})"
 
 
 def _values(spec: GeneratorSpec, field: str) -> Iterator[str]:

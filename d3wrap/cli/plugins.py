@@ -49,11 +49,12 @@ def show(name: str) -> None:
 @click.pass_context
 def check_(context: click.Context, name: str) -> None:
     """Load a plugin and run the contract checks on what it registers; exit code 1 if one fails."""
+    from d3wrap.contract_encoder import encoder_checks
     from d3wrap.contract_generator import generator_checks
     from d3wrap.contract_objective import objective_checks
     from d3wrap.errors import PluginError
     from d3wrap.manager import load_plugin
-    from d3wrap.specs import GeneratorSpec, ObjectiveSpec
+    from d3wrap.specs import EncoderSpec, GeneratorSpec, ObjectiveSpec
 
     try:
         loaded = load_plugin(name)
@@ -69,6 +70,12 @@ def check_(context: click.Context, name: str) -> None:
             done = generator_checks(spec)
         elif isinstance(spec, ObjectiveSpec):
             done = objective_checks(spec)
+        elif isinstance(spec, EncoderSpec) and spec.required:
+            click.echo(
+                f"- {spec.name} is not tried: it needs {', '.join(spec.required)} (d3wrap.testing.check_encoder)"
+            )
+        elif isinstance(spec, EncoderSpec):
+            done = encoder_checks(spec)
         for check in done:
             faults += check.fault is not None
             click.echo(f"✗ {spec.name} {check.name}: {check.fault}" if check.fault else f"✓ {spec.name} {check.name}")

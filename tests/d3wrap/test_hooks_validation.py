@@ -17,6 +17,7 @@ def test_hooks_and_their_arguments_are_known():
         "register_generators": ("register",),
         "register_adapters": ("register",),
         "register_objectives": ("register",),
+        "register_encoders": ("register",),
         "on_generate": ("features", "labels", "semantics"),
         "on_batch": ("batch",),
         "on_classifier_step": ("step",),
@@ -73,8 +74,8 @@ def wrapper(self, batch):
         (
             ("on_bacth", lambda self, batch: None),
             "plugin 'mine': there is no hook 'on_bacth'; did you mean 'on_batch'? (known: on_batch, "
-            "on_classifier_step, on_generate, on_log, on_run_end, on_run_start, register_adapters, register_generators, "
-            "register_objectives)",
+            "on_classifier_step, on_generate, on_log, on_run_end, on_run_start, register_adapters, register_encoders, "
+            "register_generators, register_objectives)",
         ),
         (
             ("on_batch", lambda self, btach: None),
