@@ -11,6 +11,7 @@ SUMMARIES = {
     "evaluate": "Measure a trained generator on the test set.",
     "compare": "Train generators without and with D³, and print both side by side.",
     "tune": "Search for settings in validation worlds, the same number of trials for both arms.",
+    "ablate": "Train with each part of D³ off and alone, and say what each does.",
     "report": "Make a page of what a comparison found: verdict, table, curves, classes, losses.",
     "run": "Run a training script that knows nothing of D³, with D³ attached to it.",
     "doctor": "Say whether and how D³ fits a training script, without training.",
