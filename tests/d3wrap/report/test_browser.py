@@ -15,12 +15,13 @@ LONG = "a-very-long-name-of-a-class-without-any-space-in-it-which-nobody-would-g
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+        "playwright.sync_api", reason="playwright is not installed: pip install 'd3wrap[browser]'"
     )
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip(f"no browser is installed: none of {', '.join(NAMES)} is on the path")
     with playwright.sync_playwright() as driver:
+        own = driver.chromium.executable_path
+        found = next(filter(None, map(shutil.which, (*NAMES, own))), None)
+        if found is None:
+            pytest.skip(f"no browser: none of {', '.join(NAMES)} is on the path; or type playwright install chromium")
         browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
