@@ -51,9 +51,8 @@ def begin(folder: Path, tuning: Tuning, dataset: GZSLDataset, plugins: Plugins, 
     Trials and seconds may differ: a search can be given more. Raises :class:`~d3wrap.errors.DataError` that shows the
     difference.
     """
-    sealed = Vault(dataset).sealed
     backbone = _built(tuning.plan, dataset, plugins)
-    found = describe(tuning.plan, sealed, "enhanced", tuning.seed, backbone, plugins, command)
+    found = describe(tuning.plan, dataset, "enhanced", tuning.seed, backbone, plugins, command)
     found["arm"] = "both"
     found["config"] |= {
         "space": {key: str(values) for key, values in tuning.space.items()},

@@ -118,11 +118,17 @@ def _check_key(key: str, where: str, settings: Settings, plugins: Plugins) -> No
     known = [f"{part}.{name}" for part, names in fields.items() for name in names]
     known += [f"{D3}.{weights}.{term}" for weights in WEIGHTS for term in terms]
     if key not in known:
-        near = [name for name in known if name.split(".")[0] == key.split(".")[0]]
         raise ConfigError(
             f"{where}: expected {GENERATOR}.KEY for a setting of the generator, {D3}.KEY or {D3}.WEIGHTS.TERM for one "
-            f"of D³, found {key!r}{did_you_mean(key, near or known)}"
+            f"of D³, found {key!r}{_nearest(key, known)}"
         )
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    """Return the end of the message about an unknown key: of its own part, or with the part that it lacks."""
+    own = [name for name in known if name.split(".")[0] == key.split(".")[0]]
+    lacking = [name for name in known if name.split(".", 1)[1] == key]
+    return f"; did you mean {lacking[0]!r}?" if lacking else did_you_mean(key, own or known)
 
 
 def _fitted(key: str, values: Values, where: str, settings: Settings) -> Values:

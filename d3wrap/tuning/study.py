@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from d3wrap.comparison.run import Arm
@@ -59,8 +60,7 @@ class Study:
         memory = self._memory(self.trials[:number], number)
         with _quiet(self._optuna):
             asked = memory.ask(self._distributions)
-            for step, value in _running_means(reached).items():
-                asked.report(value, step)
+            asked.report(fmean(reached), len(reached) - 1)
             return bool(asked.should_prune())
 
     def add(self, trial: Trial) -> None:
@@ -128,7 +128,7 @@ def load_optuna() -> Any:
 
 
 def _running_means(values: Sequence[float]) -> Mapping[int, float]:
-    return {step: sum(values[: step + 1]) / (step + 1) for step in range(len(values))}
+    return {step: fmean(values[: step + 1]) for step in range(len(values))}
 
 
 def _repair(path: Path) -> None:

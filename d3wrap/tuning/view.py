@@ -23,7 +23,7 @@ def viewing_round(jobs: Sequence[Job], *, console: Console | None = None, refres
         return
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn(), TimeElapsedColumn())
     bars = Progress(*columns, console=console, transient=True)
-    labels = [f"{job.arm}, trial {int(job.folder.parent.name) + 1}, seed {job.seed}" for job in jobs]
+    labels = [f"{job.arm}, trial {job.folder.parent.name}, seed {job.seed}" for job in jobs]
     tasks = [bars.add_task(label, total=None, visible=False) for label in labels]
     stop = threading.Event()
 
