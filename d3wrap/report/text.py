@@ -7,7 +7,7 @@ import re
 LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}", "-": "-{}",
+    "|": r"\textbar{}", '"': r"\texttt{\char34}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}", "-": "-{}",
     "−": "$-$", "±": r"$\pm$", "→": r"$\to$", "γ": r"$\gamma$", "³": r"\textsuperscript{3}", "–": "--", "…": r"\dots{}",
 }  # fmt: skip
 """What stands for characters that LaTeX takes as commands or joins, or that its plain fonts lack."""
