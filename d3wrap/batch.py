@@ -24,7 +24,9 @@ class D3Batch:
     """Real features of seen classes followed by generated features of unseen ones, seen by teacher and student.
 
     Shapes: features ``[N, d]``, labels ``[N]`` class ids, of which the first ``num_real`` rows are real.
-    Teacher logits run over ``seen`` (in that order), student logits over all C classes.
+    Teacher logits run over ``seen`` (in that order), student logits over all C classes. In `d3wrap distill` all rows
+    are real, features are what the student sees, images ``[N, c, h, w]`` too, and embeddings are features in the
+    teacher's space; ``captions [N, e]`` are the text features of the rows' captions there, ``None`` without captions.
     """
 
     features: Tensor
@@ -34,6 +36,7 @@ class D3Batch:
     student: Embedded
     seen: Tensor
     unseen: Tensor
+    captions: Tensor | None = None
 
     @property
     def real(self) -> slice:

@@ -12,11 +12,13 @@ SUMMARIES = {
     "compare": "Train generators without and with D³, and print both side by side.",
     "tune": "Search for settings in validation worlds, the same number of trials for both arms.",
     "ablate": "Train with each part of D³ off and alone, and say what each does.",
+    "distill": "Distil a teacher's features into a small student that knows classes it never saw.",
     "report": "Make a page of what a comparison found: verdict, table, curves, classes, losses.",
     "run": "Run a training script that knows nothing of D³, with D³ attached to it.",
     "doctor": "Say whether and how D³ fits a training script, without training.",
     "recipes": "List and show recipes for public codebases that you hold a checkout of.",
     "data": "Fetch, convert, look at and check datasets.",
+    "semantics": "Make class semantics out of descriptions, and see how well they tell classes apart.",
     "plugins": "List, show and check plugins.",
 }
 COMMANDS = {name: Lazy(f"d3wrap.cli.{name}:{name}", summary) for name, summary in SUMMARIES.items()}

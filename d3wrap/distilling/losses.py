@@ -67,15 +67,28 @@ def text_proximity(
     it the plain KL divergence. Which classes are nearest is the teacher's choice for each image; both distributions
     are over these alone.
     """
-    seen_by_teacher = cosines(teacher, text)
-    nearest = seen_by_teacher.topk(min(k, len(text)), dim=1)
-    theirs = F.log_softmax(nearest.values / temperature, 1)
-    ours = F.log_softmax(cosines(student, text).gather(1, nearest.indices) / temperature, 1)
+    return proximity(
+        cosines(student, text) / temperature,
+        cosines(teacher, text) / temperature,
+        labels,
+        k=k,
+        only_right=only_right,
+    )
+
+
+def proximity(student: Tensor, teacher: Tensor, labels: Tensor, *, k: int = NEAREST, only_right: bool = True) -> Tensor:
+    """:func:`text_proximity` of logits ``[n, C]`` that are there already, cosines with text features over τ.
+
+    Labels are columns of the logits.
+    """
+    nearest = teacher.topk(min(k, teacher.shape[1]), dim=1)
+    theirs = F.log_softmax(nearest.values, 1)
+    ours = F.log_softmax(student.gather(1, nearest.indices), 1)
     divergence = (theirs.exp() * (theirs - ours)).sum(1)
     if not only_right:
         return divergence.mean()
     # A mask instead of an index: the number of right predictions would have to come to the host.
-    right = seen_by_teacher.argmax(1) == labels
+    right = teacher.argmax(1) == labels
     return torch.where(right, divergence, 0.0).sum() / right.sum().clamp(min=1)
 
 
