@@ -13,13 +13,15 @@ from d3wrap.comparison.artefacts_reading import Artefacts, read_artefacts
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.statistics import holm
 from d3wrap.comparison.storage import Results, read_results
-from d3wrap.comparison.summary import SummaryRow, summarise
+from d3wrap.comparison.summary import APART, Key, SummaryRow, by_comparison, comparison_key, summarise
 from d3wrap.errors import DataError
 
 ARMS = ("baseline", "enhanced")
 Value = TypeVar("Value")
 Losses = Sequence[tuple[int, Mapping[str, float]]]
 """Steps and the mean of each loss over the interval before."""
+Place = tuple[str | float, ...]
+"""What a manifest too says of the comparison its run is of: dataset, share, generator, preset and sources."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Comparison:
 
 
 def collect(folders: Iterable[Path]) -> list[Comparison]:
-    """Read the results in each of ``folders``: one comparison per dataset, generator, preset and training share.
+    """Read the results in each of ``folders``: one comparison for each of :data:`~d3wrap.comparison.summary.APART`.
 
     Comparisons of several folders stay apart, even where they have the same names: their settings may differ. Raises
     :class:`~d3wrap.errors.DataError` for results that cannot be read; whatever else a folder lacks is only said.
@@ -119,11 +121,23 @@ def collect(folders: Iterable[Path]) -> list[Comparison]:
 
 
 def _told_apart(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    titles = [one.title for one in comparisons]
+    alike: dict[str, list[Comparison]] = {}
+    for one in comparisons:
+        alike.setdefault(one.title, []).append(one)
     return [
-        replace(one, distinction=f", preset {one.first.preset}, in {one.source}") if titles.count(title) > 1 else one
-        for one, title in zip(comparisons, titles, strict=True)
+        replace(one, distinction=_distinction(one, alike[one.title])) if len(alike[one.title]) > 1 else one
+        for one in comparisons
     ]
+
+
+def _distinction(comparison: Comparison, alike: Sequence[Comparison]) -> str:
+    """Say what tells a comparison from those of the same title."""
+    first = comparison.first
+    differ = [name for name in APART if name != "preset" and len({getattr(one.first, name) for one in alike}) > 1]
+    said = [f"preset {first.preset}", *(f"{name} {getattr(first, name)}" for name in differ)]
+    if len({one.source for one in alike}) > 1:
+        said.append(f"in {comparison.source}")
+    return "".join(f", {text}" for text in said)
 
 
 def _adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -143,48 +157,69 @@ def _of_folder(source: Path) -> list[Comparison]:
     if not results.runs:
         raise DataError(f"{source}: holds no runs, so there is nothing to report")
     folder = source if source.is_dir() else source.parent
-    files = _run_folders(folder)
-    groups: dict[tuple[str, ...], list[RunResult]] = {}
-    for run in results.runs:
-        groups.setdefault(_key(run), []).append(run)
+    files, failures = _run_folders(folder), _failures(folder)
+    groups = by_comparison(results.runs)
+    known = {_place(runs[0]) for runs in groups.values()}
     return [
-        Comparison(folder, results, runs, _files(files, group, runs), summarise(runs), _failures(folder))
-        for group, runs in groups.items()
+        Comparison(
+            folder,
+            results,
+            runs,
+            _files(files, key, runs),
+            summarise(runs),
+            # A failure of none of them is said with all: it belongs to the folder.
+            [said for place, said in failures if place not in known or place == _place(runs[0])],
+        )
+        for key, runs in groups.items()
     ]
 
 
-def _key(run: RunResult) -> tuple[str, ...]:
-    return (run.dataset, run.features, run.generator, run.preset, f"{run.train_fraction}", run.protocol)
+def _place(run: RunResult) -> Place:
+    return (run.dataset, run.train_fraction, run.generator, run.preset, run.features, run.semantics, run.split)
+
+
+def _place_of_folder(folder: Path) -> Place | None:
+    """Return the same of a run that gave no result, from its manifest; ``None`` where that cannot be read."""
+    try:
+        manifest = _manifest(folder)
+        config, dataset = manifest["config"], manifest["dataset"]
+        sources = tuple(str(dataset["provenance"][name]) for name in ("features", "semantics", "split"))
+        share = float(dataset.get("train_fraction", 1))
+        return (str(dataset["name"]), share, str(config["generator"]), str(config["preset"]), *sources)
+    except (DataError, LookupError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _files(
-    folders: Mapping[tuple[Any, ...], Path], group: tuple[str, ...], runs: Sequence[RunResult]
+    folders: Mapping[tuple[Any, ...], Path], group: Key, runs: Sequence[RunResult]
 ) -> dict[tuple[str, int], RunFiles]:
     wanted = dict.fromkeys((run.arm, run.seed) for run in runs)
     return {key: read_run(folders[(*group, *key)]) for key in wanted if (*group, *key) in folders}
 
 
-def _failures(folder: Path) -> list[str]:
-    """Return a sentence for each run below ``folder`` that ended with an error."""
+def _failures(folder: Path) -> list[tuple[Place | None, str]]:
+    """Return a sentence for each run below ``folder`` that ended with an error, and the comparison it is of."""
     found = []
     for path in sorted(folder.rglob("error.txt")):
         try:
             said = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         except OSError as error:
             said = [f"cannot be read: {error.strerror}"]
-        found.append(f"{path.parent}: the run failed and is not in these numbers: {said[-1] if said else 'no reason'}")
+        reason = said[-1] if said else "no reason"
+        sentence = f"{path.parent}: the run failed and is not in these numbers: {reason}"
+        found.append((_place_of_folder(path.parent), sentence))
     return found
 
 
 def _run_folders(folder: Path) -> dict[tuple[Any, ...], Path]:
-    """Return the folders of finished runs below ``folder`` by their :func:`_key`, arm and seed."""
+    """Return the folders of finished runs below ``folder`` by their comparison, arm and seed."""
     found: dict[tuple[Any, ...], Path] = {}
     for path in sorted(folder.rglob("result.json")):
         try:
             run = RunResult.from_dict(json.loads(path.read_text(encoding="utf-8"))[0])
         except (DataError, OSError, ValueError, TypeError, LookupError, RecursionError):
             continue  # not a run that these results could hold
-        found.setdefault((*_key(run), run.arm, run.seed), path.parent)
+        found.setdefault((*comparison_key(run), run.arm, run.seed), path.parent)
     return found
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from d3wrap.report.booktabs import latex_table
 from d3wrap.report.collect import Comparison
 from d3wrap.report.facts import facts
+from d3wrap.report.overview import Overview, overview
 from d3wrap.report.remarks import beside, beyond_reach, beyond_seeds, budgets, multiplicity, other_steps
 from d3wrap.report.tables import Line, lines
-from d3wrap.report.text import latex, markdown
+from d3wrap.report.text import markdown
 from d3wrap.report.verdict import Verdict, overall, together, verdicts
 
 HEADINGS = (
@@ -27,7 +29,9 @@ CAPTION = (
 
 def markdown_report(comparisons: Sequence[Comparison]) -> str:
     """Return verdicts, tables and what was chosen on what, as Markdown."""
-    parts = [overall(comparisons), together(comparisons)] if len(comparisons) > 1 else []
+    parts = []
+    if len(comparisons) > 1:
+        parts = [overall(comparisons), together(comparisons), *_markdown_overview(overview(comparisons))]
     for comparison, judged in zip(comparisons, verdicts(comparisons), strict=True):
         rows = [_row(_cells(line)) for line in lines(comparison)]
         parts += [
@@ -62,39 +66,56 @@ def _in_order(line: Line) -> tuple[str, ...]:
 
 
 def latex_report(comparisons: Sequence[Comparison]) -> str:
-    """Return a booktabs table for each comparison; the document needs ``booktabs`` and ``textcomp``."""
+    """Return a booktabs table for each comparison, and of several first one of all; see :mod:`d3wrap.report.booktabs`.
+
+    The document needs ``booktabs`` and ``textcomp``.
+    """
     head = "% Needs \\usepackage{booktabs} and \\usepackage{textcomp}; for other alphabets than Latin, LuaLaTeX.\n"
     pairs = zip(comparisons, verdicts(comparisons), strict=True)
     notes = _caption(comparisons)
-    return head + "\n".join(_latex_table(comparison, judged, notes) for comparison, judged in pairs)
+    tables = [_latex_table(comparison, judged, notes) for comparison, judged in pairs]
+    if len(comparisons) > 1:
+        found = overview(comparisons)
+        headings, rows = _overview_rows(found)
+        caption = f"{overall(comparisons)} {_overview_note(found)}"
+        tables = [latex_table(caption, headings, [rows], texts=len(found.names)), *tables]
+    return head + "\n".join(tables)
 
 
 def _latex_table(comparison: Comparison, judged: Verdict, notes: str) -> str:
     table = lines(comparison)
     blocks = [
-        "\n".join(_latex_row(line) for line in table if line.classifier == classifier)
-        for classifier in comparison.classifiers
+        [_in_order(line) for line in table if line.classifier == classifier] for classifier in comparison.classifiers
     ]
     used = any(run.test_used_for_selection for run in comparison.runs)
     chosen = "Chosen on the test set, as the papers did" if used else "Nothing was chosen on the test set"
     first = comparison.first
     caption = f"{judged.sentence} {notes} {chosen}; features {first.features}, split {first.split}."
-    columns = " & ".join(latex(heading) for heading in HEADINGS)
-    lines_of_table = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{latex(caption)}}}",
-        rf"\begin{{tabular}}{{ll{'r' * (len(HEADINGS) - 2)}}}",
-        r"\toprule",
-        rf"{columns} \\",
-        r"\midrule",
-        "\n\\midrule\n".join(blocks),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines_of_table) + "\n"
+    return latex_table(caption, HEADINGS, blocks, texts=2)
 
 
-def _latex_row(line: Line) -> str:
-    return " & ".join(latex(cell) or "--" for cell in _in_order(line)) + r" \\"
+def _overview_rows(found: Overview) -> tuple[list[str], list[list[str]]]:
+    """Return headings and cells of the overview of several comparisons."""
+    headings = [*found.names, f"{found.metric} baseline", "enhanced", "change", "95 % interval", "seeds up"]
+    headings += [*(["Holm"] if found.tested else []), "change of AUSUC"]
+    rows = []
+    for line in found.lines:
+        values = [line.baseline, line.enhanced, line.change, line.interval, line.seeds_up]
+        rows.append([*line.cells, *values, *([line.holm] if found.tested else []), line.beside])
+    return headings, rows
+
+
+def _overview_note(found: Overview) -> str:
+    tested = f"; Holm: exact Wilcoxon p, adjusted for these {len(found.lines)} comparisons" if found.tested else ""
+    return (
+        f"{found.metric} of each comparison's headline classifier, in percent; mean ± standard deviation over seeds"
+        f"{tested}."
+    )
+
+
+def _markdown_overview(found: Overview) -> list[str]:
+    headings, rows = _overview_rows(found)
+    ruled = ["---"] * len(found.names) + ["---:"] * (len(headings) - len(found.names))
+    cells = [_row([markdown(cell) or "–" for cell in row]) for row in rows]
+    listed = ["\n".join(f"- {markdown(text)}" for text in found.by_generator)] if found.by_generator else []
+    return [*listed, "\n".join([_row(headings), _row(ruled), *cells]), _overview_note(found)]

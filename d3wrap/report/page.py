@@ -18,6 +18,7 @@ from d3wrap.report.collect import ARMS, Comparison
 from d3wrap.report.facts import facts
 from d3wrap.report.figure import Figure
 from d3wrap.report.numbers import percent, signed
+from d3wrap.report.overview import overview
 from d3wrap.report.pictures import PictureRow, picture_rows
 from d3wrap.report.remarks import beside, beyond_reach, beyond_seeds, budgets, multiplicity, other_steps
 from d3wrap.report.results_figures import confusion, curves, differences
@@ -114,6 +115,7 @@ def html_page(comparisons: Sequence[Comparison]) -> str:
         sections=sections,
         overall=overall(comparisons),
         together=together(comparisons) if len(sections) > 1 else "",
+        overview=overview(comparisons) if len(sections) > 1 else None,
         multiplicity=multiplicity(comparisons),
         beyond_reach=beyond_reach(comparisons),
         style=Markup(style),  # our own file, not data

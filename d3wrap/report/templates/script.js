@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  document.querySelector(".controls").hidden = false;
+  for (const controls of document.querySelectorAll(".controls")) controls.hidden = false;
 
   // Arms: one class on the body hides whatever belongs to an arm.
   for (const box of document.querySelectorAll("[data-arm]")) {
@@ -8,6 +8,19 @@
     box.addEventListener("change", apply);
     apply();
   }
+
+  // Several comparisons: each choice leaves those with its value.
+  const filters = [...document.querySelectorAll("[data-filter]")];
+  const filtered = [...document.querySelectorAll("[data-values]")].map((one) => [one, JSON.parse(one.dataset.values)]);
+  const filter = () => {
+    for (const [one, values] of filtered)
+      one.hidden = filters.some((select) => select.value !== "" && values[select.dataset.filter] !== select.value);
+    const articles = filtered.filter(([one]) => one.localName === "article");
+    document.getElementById("shown").textContent =
+      articles.filter(([one]) => !one.hidden).length + " of " + articles.length + " shown";
+  };
+  for (const select of filters) select.addEventListener("change", filter);
+  if (filters.length) filter();
 
   // Theme: follows the system until the button is pressed.
   const button = document.getElementById("theme");

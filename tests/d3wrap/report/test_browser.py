@@ -184,6 +184,26 @@ def test_everything_can_be_reached_by_keyboard(opened):
     assert {"skip", "theme", "sort", "scroll", "SUMMARY", "INPUT"} <= reached
 
 
+def test_choices_leave_what_has_their_values(opened, make_folder):
+    folders = [
+        make_folder(name, seeds=1, classifiers=("softmax",), dataset=dataset, train_fraction=share)
+        for name, dataset, share in (("a", "FLO", 0.1), ("b", "FLO", 1.0), ("c", "digits", 1.0))
+    ]
+    page = opened(folders=folders)
+    rows = page.locator("[aria-label='Table of comparisons'] tbody tr")
+    assert page.locator("article:visible").count() == rows.locator("visible=true").count() == 3
+    page.get_by_label("dataset").select_option("FLO")
+    assert page.locator("article:visible").count() == rows.locator("visible=true").count() == 2
+    page.locator('[data-filter="1"]').select_option("100 %")
+    assert page.locator("article:visible").count() == page.locator("li[data-values]:visible").count() == 1
+    assert "on FLO" in page.locator("article:visible h2").inner_text()
+    assert page.locator("#shown").inner_text() == "1 of 3 shown"
+    page.get_by_label("dataset").select_option("all")
+    assert page.locator("article:visible").count() == 2
+    page.emulate_media(media="print")
+    assert page.locator(".controls:visible").count() == 0
+
+
 def test_print_is_light_and_without_controls(opened):
     page = opened(scheme="dark")
     page.emulate_media(media="print")
