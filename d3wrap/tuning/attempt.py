@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import traceback
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from d3wrap.comparison.choosing import FILE, made_choice, read_choice
+from d3wrap.comparison.choosing import FILE, FOLDER, made_choice, read_choice
 from d3wrap.comparison.job import Job, exactly, open_dataset, write_error
 from d3wrap.comparison.run import build, describe
 from d3wrap.comparison.run_folder import RunFolder
@@ -41,18 +42,16 @@ def attempt(job: Job) -> None:
     """
     folder = RunFolder(job.folder, resume=True)
     with locked(folder.path):
-        if outcome(folder.path) is not None:
-            return
-        folder.clean()
-        began = time.perf_counter()
-        try:
-            _attempt(job, folder)
-        except Exception as error:
-            write_error(folder.path, traceback.format_exc())
-            if not isinstance(error, OF_SETTINGS):
-                raise
-            fault = f"{type(error).__name__}: {error}"
-            write_json(folder.path / FAILED, {"fault": fault, "seconds": time.perf_counter() - began})
+        if outcome(folder.path) is None:
+            folder.clean()
+            _try(job, folder)
+        # What a training goes on from is of no use any more; a process that was killed may have left it.
+        shutil.rmtree(folder.path / FOLDER, ignore_errors=True)
+
+
+def ended(folder: Path) -> bool:
+    """Tell whether nothing is left to do in ``folder``, not even to remove something."""
+    return outcome(folder) is not None and not (folder / FOLDER).exists()
 
 
 def outcome(folder: Path) -> Outcome | None:
@@ -72,7 +71,19 @@ def outcome(folder: Path) -> Outcome | None:
         raise DataError(f"{folder / FAILED}: not as d3wrap wrote it ({error}); remove it") from error
 
 
-def _attempt(job: Job, folder: RunFolder) -> None:
+def _try(job: Job, folder: RunFolder) -> None:
+    began = time.perf_counter()
+    try:
+        _train(job, folder)
+    except Exception as error:
+        write_error(folder.path, traceback.format_exc())
+        if not isinstance(error, OF_SETTINGS):
+            raise
+        fault = f"{type(error).__name__}: {error}"
+        write_json(folder.path / FAILED, {"fault": fault, "seconds": time.perf_counter() - began})
+
+
+def _train(job: Job, folder: RunFolder) -> None:
     if job.threads:
         torch.set_num_threads(job.threads)
     plan, arm, seed = job.plan, job.arm, job.seed

@@ -14,7 +14,7 @@ from d3wrap.comparison.run import Arm, Plan
 from d3wrap.errors import ConfigError, DataError, TrainingError
 from d3wrap.executors.executor import Executor
 from d3wrap.files import atomic_path, write_json
-from d3wrap.tuning.attempt import FAILED, Outcome, attempt, outcome
+from d3wrap.tuning.attempt import FAILED, Outcome, attempt, ended, outcome
 from d3wrap.tuning.space import ARMS, Parameters, Space, of_arm, with_parameters
 from d3wrap.tuning.study import Study
 from d3wrap.tuning.trial import State, Trial
@@ -80,6 +80,8 @@ def search(
     :class:`~d3wrap.errors.ConfigError` where the folder has more trials than the budget.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for left in [*folder.glob(".*.tmp"), *folder.glob("trials/*/*/.*.tmp")]:
+        left.unlink(missing_ok=True)
     studies = {arm: Study(folder / JOURNAL, arm, of_arm(tuning.space, arm), tuning.seed) for arm in ARMS}
     _check_budget(studies, tuning.budget, folder)
     for number in range(max(len(study.trials) for study in studies.values())):
@@ -144,13 +146,13 @@ class _Round:
     ) -> Iterator[tuple[Job, Outcome]]:
         """Yield what the attempts came to, those done before too, in the order of ``wanted``."""
         jobs = [self._job(arm, seed) for arm, seed in wanted]
-        waiting = [job for job in jobs if outcome(job.folder) is None]
+        waiting = [job for job in jobs if not ended(job.folder)]
         # The enhanced arm takes longer, and the last one is waited for.
         with watch(waiting), closing(executor.run(attempt, waiting[::-1])) as running:
-            for ended in running:
-                if ended.fault is not None:
+            for one in running:
+                if one.fault is not None:
                     raise TrainingError(
-                        f"{ended.item.label}, trial {self.number}: {ended.fault}; the same command goes on from there"
+                        f"{one.item.label}, trial {self.number}: {one.fault}; the same command goes on from there"
                     )
         for job in jobs:
             found = outcome(job.folder)

@@ -18,7 +18,7 @@ from d3wrap.manager import load_plugins
 from d3wrap.protocol import Vault
 from d3wrap.protocol.choice import choose
 from d3wrap.tuning import attempt as attempts
-from d3wrap.tuning.attempt import attempt, outcome
+from d3wrap.tuning.attempt import attempt, ended, outcome
 from d3wrap.tuning.search import search
 from d3wrap.tuning.setup import begin, make_tuning
 
@@ -59,8 +59,12 @@ def test_what_is_done_is_not_done_again(plan, tmp_path, monkeypatch):
     attempt(job_of(plan, tmp_path))
     found = outcome(tmp_path)
     monkeypatch.setattr(attempts, "made_choice", None)
+    (tmp_path / "choice").mkdir()  # as a process leaves it that is killed between two steps
+    assert not ended(tmp_path)
     attempt(job_of(plan, tmp_path))
     assert outcome(tmp_path) == found
+    assert ended(tmp_path)
+    assert not (tmp_path / "choice").exists()
 
 
 def test_settings_that_cannot_be_trained_are_told(plan, tmp_path):
@@ -71,6 +75,10 @@ def test_settings_that_cannot_be_trained_are_told(plan, tmp_path):
     assert found.fault.startswith("TrainingError: step ")
     assert found.fault.splitlines() == [found.fault]
     assert "Traceback" in (tmp_path / "error.txt").read_text()
+    assert not (tmp_path / "choice").exists()
+    attempt(job_of(plan, tmp_path))
+    assert outcome(tmp_path) == found
+    assert (tmp_path / "error.txt").exists()
 
 
 @pytest.mark.parametrize("error", [DataError("no rows"), OSError("disk full"), KeyError("a bug")])
