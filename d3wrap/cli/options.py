@@ -95,6 +95,11 @@ source_options = _group(
         help="Variable that describes the classes, or a file of `d3wrap semantics build`.",
     ),
     click.option(
+        "--teacher-features",
+        help="A vision–language teacher's features of the same images: a file, or a feature file of the folder.",
+    ),
+    click.option("--text-features", help="Its text features of the classes: a file of `d3wrap semantics build`."),
+    click.option(
         "--scale",
         type=click.Choice(["minmax", "none"]),
         default="minmax",
@@ -133,6 +138,14 @@ settings_options = _group(
         default="corrected",
         show_default=True,
         help="D³ as corrected, or exactly as its authors released it.",
+    ),
+    click.option(
+        "--teacher",
+        type=click.Choice(["ood", "vlm"]),
+        default="ood",
+        show_default=True,
+        help="The teacher of ID²SD and O²DBD: a detector trained on the seen classes, or a vision–language model; see "
+        "docs/settings.md.",
     ),
     click.option(
         "--d3",

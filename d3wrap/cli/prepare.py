@@ -22,6 +22,7 @@ from d3wrap.training.precision import resolve_device
 from d3wrap.wrap import resolve_settings
 
 DATA = ("source", "features", "split", "semantics", "scale", "train_fraction", "fraction_seed")
+OF_TEACHER = ("teacher_features", "text_features")
 MARK = "run.json"
 """File that says a folder was written by train or compare, and may be overwritten."""
 
@@ -37,8 +38,10 @@ def load(options: Mapping[str, Any]) -> GZSLDataset:
 
 
 def data_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data options alone."""
-    return {name: options[name] for name in DATA}
+    """Return the data options alone; those of a teacher where they are given."""
+    return {name: options[name] for name in DATA} | {
+        name: options[name] for name in OF_TEACHER if options[name] is not None
+    }
 
 
 def plan(generator: str, options: Mapping[str, Any], plugins: Plugins) -> Plan:
@@ -52,7 +55,7 @@ def plan(generator: str, options: Mapping[str, Any], plugins: Plugins) -> Plan:
         generator=generator,
         preset=options["preset"],
         settings=settings,
-        d3=apply_overrides(D3Settings(formulation=options["formulation"]), options["d3"]),
+        d3=apply_overrides(D3Settings(formulation=options["formulation"], teacher=options["teacher"]), options["d3"]),
         classifiers=options.get("classifiers", CLASSIFIERS),
         precision=options["precision"],
         log_every=options["log_every"],

@@ -17,7 +17,10 @@ from d3wrap.config.document import Keys
 from d3wrap.config.scalars import describe
 from d3wrap.errors import did_you_mean
 
-KEYS = ("data", "features", "split", "semantics", "scale", "train_fraction", "fraction_seed", "preset", "set")
+KEYS = (
+    "data", "features", "split", "semantics", "teacher_features", "text_features", "scale", "train_fraction",
+    "fraction_seed", "preset", "set",
+)  # fmt: skip
 """What an entry of ``datasets`` may say; each means what the option of that name means for this dataset alone."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from d3wrap.data.limits import DEFAULT_LIMITS, Limits
 from d3wrap.data.names import NAMES, is_name, read_named
 from d3wrap.data.npz import read_npz
 from d3wrap.data.scaling import MinMaxScaler
+from d3wrap.data.teacher import with_teacher_features, with_text_features
 from d3wrap.errors import ConfigError, DataError, did_you_mean
 
 Scale = Literal["minmax", "none"]
@@ -29,6 +31,8 @@ def load_dataset(
     features: str | None = None,
     split: str | None = None,
     semantics: str | os.PathLike[str] = "att",
+    teacher_features: str | os.PathLike[str] | None = None,
+    text_features: str | os.PathLike[str] | None = None,
     scale: Scale = "minmax",
     train_fraction: float = 1.0,
     fraction_seed: int = 0,
@@ -42,8 +46,10 @@ def load_dataset(
     names without ``.mat``) and ``semantics`` (``"att"`` or ``"original_att"``) choose within a directory; of any
     dataset, ``semantics`` may be a ``.safetensors`` file that ``d3wrap semantics build`` wrote
     (:func:`d3wrap.data.described.with_semantics`). A directory is converted once, beside its files or in ``cache``
-    (see :mod:`d3wrap.data.cache`). ``scale="none"`` leaves features as in the source. ``train_fraction`` in (0, 1]
-    keeps that share of each seen class's training rows, drawn with ``fraction_seed``, before anything is scaled
+    (see :mod:`d3wrap.data.cache`). ``teacher_features`` (a file that can be loaded, or a feature file of the directory)
+    and ``text_features`` (a file of semantics) are what a vision–language teacher has of the same images and of the
+    classes (:mod:`d3wrap.data.teacher`). ``scale="none"`` leaves features as in the source. ``train_fraction`` in
+    (0, 1] keeps that share of each seen class's training rows, drawn with ``fraction_seed``, before anything is scaled
     (:func:`d3wrap.data.keep_fraction`).
 
     Raises :class:`~d3wrap.errors.DataError` for what cannot be read or fails a check,
@@ -54,7 +60,14 @@ def load_dataset(
         raise ConfigError(f"scale is {scale!r}, expected 'minmax' or 'none'")
     check_fraction(train_fraction)
     dataset = read_dataset(
-        path_or_name, features=features, split=split, semantics=semantics, cache=cache, limits=limits
+        path_or_name,
+        features=features,
+        split=split,
+        semantics=semantics,
+        teacher_features=teacher_features,
+        text_features=text_features,
+        cache=cache,
+        limits=limits,
     )
     dataset = keep_fraction(dataset, train_fraction, fraction_seed)
     if scale == "none":
@@ -70,11 +83,30 @@ def read_dataset(
     features: str | None = None,
     split: str | None = None,
     semantics: str | os.PathLike[str] = "att",
+    teacher_features: str | os.PathLike[str] | None = None,
+    text_features: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     check: Callable[[GZSLDataset], None] = check_dataset,
 ) -> GZSLDataset:
     """Do what :func:`load_dataset` does, without scaling; ``check`` sees the dataset before it is written anywhere."""
+    if teacher_features is not None or text_features is not None:
+        own = partial(
+            read_dataset, path_or_name, split=split, semantics=semantics, cache=cache, limits=limits, check=check
+        )
+        dataset = own(features=features)
+        if teacher_features is not None:
+            is_file = Path(teacher_features).expanduser().is_file()
+            other = (
+                read_dataset(teacher_features, cache=cache, limits=limits, check=check)
+                if is_file
+                else own(features=os.fspath(teacher_features))
+            )
+            dataset = with_teacher_features(dataset, other)
+        if text_features is not None:
+            dataset = with_text_features(dataset, text_features, limits)
+        check(dataset)
+        return dataset
     if is_semantics_file(semantics):
         own = read_dataset(path_or_name, features=features, split=split, cache=cache, limits=limits, check=check)
         return with_semantics(own, semantics, limits)
