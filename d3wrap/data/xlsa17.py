@@ -33,10 +33,20 @@ def read_xlsa17(sources: Sources, semantics: str, scratch: Path, limits: Limits)
     benchmarks list every ``test_seen`` image there too. Raises :class:`~d3wrap.errors.DataError` where the
     files do not have the format; the content is checked by :mod:`d3wrap.data.checks`.
     """
-    features = read_matlab(sources.features, ("features", "labels"), scratch, limits)
+    file = read_matlab(sources.features, ("features", "labels"), scratch, limits)
+    labels = read_labels(file)
+    return with_split(sources, labels, _features(file, len(labels)), semantics, scratch, limits)
+
+
+def with_split(
+    sources: Sources, labels: NDArray[np.int64], features: Tensor, semantics: str, scratch: Path, limits: Limits
+) -> GZSLDataset:
+    """Return the dataset of these features and labels (from 1) with the split file's semantics, classes and rows.
+
+    Raises what :func:`read_xlsa17` does.
+    """
     wanted = (semantics, *ROWS, *OFFICIAL_ROWS, "allclasses_names")
     split = read_matlab(sources.split, wanted, scratch, limits)
-    labels = _labels(features)
     attributes = _semantics(split, semantics, int(labels.max()))
     train, test_seen, test_unseen = (_rows(split, name, len(labels)) for name in ROWS)
     official = [
@@ -44,7 +54,7 @@ def read_xlsa17(sources: Sources, semantics: str, scratch: Path, limits: Limits)
     ]
     return GZSLDataset(
         name=sources.directory.resolve().name,
-        features=_features(features, len(labels)),
+        features=features,
         labels=_tensor(labels - 1),
         semantics=torch.from_numpy(attributes).to(torch.float32),
         seen=torch.unique(_tensor(labels[train] - 1)),
@@ -84,7 +94,8 @@ def _integers(file: MatlabFile, name: str) -> NDArray[np.int64]:
     return whole
 
 
-def _labels(file: MatlabFile) -> NDArray[np.int64]:
+def read_labels(file: MatlabFile) -> NDArray[np.int64]:
+    """Return the variable ``labels``, class ids from 1; raises :class:`~d3wrap.errors.DataError` for others."""
     labels = _integers(file, "labels")
     if labels.min() < 1:
         hint = "; they seem to count from 0: add 1" if labels.min() == 0 else ""
