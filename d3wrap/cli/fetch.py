@@ -22,6 +22,7 @@ _SAID = {
     "unpacked": "unpacked from an archive that was there",
     "downloaded": "downloaded and unpacked",
 }
+_SAID_OF_A_FILE = {**_SAID, "unpacked": "taken from the file that was there", "downloaded": "downloaded"}
 
 
 @click.command()
@@ -40,6 +41,8 @@ def fetch(
 ) -> None:
     """Fetch datasets by NAME (AWA1, AWA2, APY, CUB, SUN, FLO) from where their makers publish them.
 
+    CUB-sent, AWA1-val, AWA2-val and SUN-val are further files of these; --list tells of all.
+
     A dropped connection is gone on with, by the same command later too. Nothing is moved in place unchecked,
     and what is there already is not fetched again.
     """
@@ -55,9 +58,10 @@ def fetch(
             say=lambda text: click.echo(text, err=True),
         )  # fmt: skip
     for item in fetched:
-        click.echo(f"{item.source.name}: {_SAID[item.how]}", err=True)
+        said = _SAID_OF_A_FILE if item.source.archive.plain else _SAID
+        click.echo(f"{item.source.name}: {said[item.how]}", err=True)
     for item in fetched:
-        click.echo(command_to_look(item.path))
+        click.echo(command_to_look(item.source, item.path.parent))
 
 
 @contextlib.contextmanager
@@ -70,9 +74,13 @@ def _bar() -> Iterator[Told]:
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 10**8 else f"{count / 1e6:.1f} MB"
+
+
 def _lines(source: Source) -> Iterator[str]:
     archive = source.archive
-    size = f"about {archive.about_bytes / 1e9:.1f} GB, " if archive.about_bytes else ""
+    size = f"about {_size(archive.about_bytes)}, " if archive.about_bytes else ""
     shared = [other.name for other in SOURCES if other.archive == archive and other is not source]
     yield f"{source.name}: {source.title}"
     rows = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from d3wrap.data.fetching.archive import check_members
+from d3wrap.data.fetching.contents import check
 from d3wrap.data.fetching.downloader import Progress, ResumingDownloader
 from d3wrap.data.fetching.errors import Unavailable
 from d3wrap.data.fetching.manual import manual_way
@@ -69,7 +69,7 @@ def download(source: Source, sha256: str | None, job: Job) -> None:
 def _retrieve(pooch: Any, source: Source, url: str, sha256: str | None, job: Job) -> None:
     def inspect(path: Path) -> None:
         if sha256 is None:  # nothing else would notice half a file or a web page
-            check_members(path, source.members, job.patience)
+            check(source, path, job.patience)
 
     scratch = job.folder / f".{source.archive.name}.arriving"
     while True:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from d3wrap.comparison.run_lock import locked
 from d3wrap.data.cache import cache_folder
-from d3wrap.data.fetching.archive import check_members
+from d3wrap.data.fetching.contents import check
 from d3wrap.data.fetching.download import Job, download
 from d3wrap.data.fetching.downloader import Progress
 from d3wrap.data.fetching.errors import Unavailable
@@ -56,7 +56,7 @@ def fetch(
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
     progress: Progress = lambda done, total: None,
 ) -> list[Fetched]:
-    """Bring the datasets called ``names`` into ``out``, each into a folder of its name.
+    """Bring the datasets called ``names`` into ``out``, each into a folder of its name; further files of one beside it.
 
     ``url`` replaces the known addresses and ``sha256`` says what the archive must have; both need names of one
     archive. ``keep=False`` removes the archives in the end; else they stay beside the folders, since several
@@ -75,8 +75,8 @@ def fetch(
         with _alone(folder):
             job = Job(folder, out, patience or Patience(), say, progress)
             fetched = [_fetch(source, job) for source in sources]
-            if not keep:
-                for source in sources:
+            for source in sources:
+                if source.archive.plain or not keep:
                     (folder / source.archive.name).unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
@@ -112,7 +112,7 @@ def _chosen(source: Source, url: str | None, sha256: str | None) -> Source:
 
 def _fetch(source: Source, job: Job) -> Fetched:
     record = Record(job.folder)
-    path = job.folder / source.name
+    path = job.folder / source.folder
     if is_in_place(source, path, record, job.say):
         return Fetched(source, path, "present")
     known = _known_sha256(source, record)
@@ -149,7 +149,7 @@ def _check_archive(source: Source, archive: Path, known: str | None, job: Job) -
     """Check an archive that was there already, from an earlier fetch or put there by hand."""
     try:
         if known is None:
-            check_members(archive, source.members, job.patience)
+            check(source, archive, job.patience)
         elif (found := sha256_of(archive)) != known:
             raise Unavailable(f"its SHA-256 is {found}, expected {known}")
     except Unavailable as error:

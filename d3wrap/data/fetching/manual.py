@@ -13,9 +13,10 @@ def command_to_fetch(source: Source, out: Path | None) -> str:
     return f"d3wrap data fetch {source.name}" + (f" --out {shlex.quote(str(out))}" if out else "")
 
 
-def command_to_look(path: Path) -> str:
-    """Return the line to type once the data are there."""
-    return f"d3wrap data info {shlex.quote(str(path))}"
+def command_to_look(source: Source, folder: Path) -> str:
+    """Return the line to type once the data are in ``folder``."""
+    path = folder / source.folder
+    return f"d3wrap data info {shlex.quote(str(path))}" + (f" --split {source.split}" if source.split else "")
 
 
 def manual_way(source: Source, folder: Path, out: Path | None) -> str:
@@ -29,8 +30,8 @@ def manual_way(source: Source, folder: Path, out: Path | None) -> str:
             f"       described at {source.archive.page}",
             f"  2. Put it, as it is, at {folder / source.archive.name}",
             f"     and type: {command_to_fetch(source, out)}",
-            f"  Or, where you have the unpacked files ({files}), put them into {folder / source.name}",
-            f"     and type: {command_to_look(folder / source.name)}",
+            f"  Or, where you have the files ({files}), put them into {folder / source.folder}",
+            f"     and type: {command_to_look(source, folder)}",
             f"  Or name a copy's address: {command_to_fetch(source, out)} --url ADDRESS",
         )
     )

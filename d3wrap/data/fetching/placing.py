@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from d3wrap.data.fetching.archive import unpack, unpacked_bytes
+from d3wrap.data.fetching.contents import needed_bytes, unpack
 from d3wrap.data.fetching.download import Job
 from d3wrap.data.fetching.errors import Unavailable
 from d3wrap.data.fetching.manual import manual_way
@@ -46,8 +46,8 @@ def put_in_place(source: Source, path: Path, record: Record, job: Job) -> None:
     shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed; the folder is locked
     scratch.mkdir()
     try:
-        job.need(unpacked_bytes(archive, source.members, job.patience))
-        files = unpack(archive, source.members, scratch, job.patience)
+        job.need(needed_bytes(source, archive, job.patience))
+        files = unpack(source, archive, scratch, job.patience)
         _check_kept(path, files)
         # recorded first: files without a record would count as put there by hand
         record.datasets[source.name] = {

@@ -31,6 +31,11 @@ class Archive:
     about_bytes: int | None = None
     """Roughly how much there is to download, for people and for the check of disk space."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is the file itself, with nothing to unpack; its SHA-256 is known then."""
+        return not self.name.endswith(".zip")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -40,11 +45,20 @@ class Source:
     title: str
     archive: Archive
     members: tuple[str, ...]
-    """Paths within the archive; each is written under its last component."""
+    """Paths within the archive; each is written under its last component. Of a plain file, the name it gets."""
     citation: str
     terms: str = _TERMS
     note: str = ""
     aliases: tuple[str, ...] = ()
+    beside: str = ""
+    """Name of the dataset that these are further files of, and whose folder they go into."""
+    split: str = ""
+    """The ``--split`` they are read with."""
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder its files go into."""
+        return self.beside or self.name
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -70,6 +84,32 @@ def _xlsa17(name: str, title: str, images: str, citation: str, note: str = "") -
     return Source(name, f"{title}: {images}, ResNet-101 features", XLSA17, members, f"{_XIAN}; {citation}", note=note)
 
 
+_REPOSITORY = "Hanzy1996/CE-GZSL"
+_COMMIT = "7bf5358ac4727ea1dc2dc9dec2f453b014500bd8"
+
+
+def _further(name: str, title: str, path: str, sha256: str, about_bytes: int, *, split: str, note: str) -> Source:
+    """Return a file of the repository of CE-GZSL, at a commit, so that it stays what it is."""
+    dataset = name.partition("-")[0]
+    archive = Archive(
+        name=f"{dataset}_{split}.mat",
+        urls=(f"https://raw.githubusercontent.com/{_REPOSITORY}/{_COMMIT}/{path}",),
+        page=f"https://github.com/{_REPOSITORY}",
+        sha256=sha256,
+        about_bytes=about_bytes,
+    )
+    citation = f"{_XIAN}; Han, Fu, Chen and Yang, Contrastive Embedding for Generalized Zero-Shot Learning, CVPR 2021"
+    return Source(name, title, archive, (f"{split}.mat",), citation, note=note, beside=dataset, split=split)
+
+
+def _validation(dataset: str, sha256: str, about_bytes: int) -> Source:
+    return _further(
+        f"{dataset}-val", f"{dataset}'s splits with the benchmark's validation rows", f"data/{dataset}/att_splits.mat",
+        sha256, about_bytes, split="att_splits_val",
+        note="has train_loc and val_loc, which the archive's file may lack; read it with --split att_splits_val",
+    )  # fmt: skip
+
+
 _LAMPERT = "Lampert, Nickisch and Harmeling, Attribute-Based Classification for Zero-Shot Visual Object "
 SOURCES = (
     _xlsa17(
@@ -86,8 +126,8 @@ SOURCES = (
     _xlsa17(
         "CUB", "Caltech-UCSD Birds 200-2011", "11,788 images of 200 classes",
         "Wah, Branson, Welinder, Perona and Belongie, The Caltech-UCSD Birds-200-2011 Dataset, 2011",
-        note="classes are described by 312 attributes; the 1,024 sentence features of many papers "
-        "(sent_splits.mat) are not in this archive",
+        note="classes are described by 312 attributes; the 1,024 features of sentences that many papers use are "
+        "CUB-sent",
     ),
     _xlsa17(
         "SUN", "SUN Attribute", "14,340 images of 717 classes",
@@ -103,6 +143,15 @@ SOURCES = (
         note="classes are described by 1,024 features of sentences",
         aliases=("FLOWERS",),
     ),
+    _further(
+        "CUB-sent", "CUB described by sentences: 1,024 features a class, and the splits", "data/CUB/sent_splits.mat",
+        "53f542c27e45f3ace55f4465ba2743a1c3400a329c61be7aa116e7ccb77c4087", 1_696_088, split="sent_splits",
+        note="the features are of a CNN-RNN (Reed, Akata, Lee and Schiele, Learning Deep Representations of "
+        "Fine-Grained Visual Descriptions, CVPR 2016); read it with --split sent_splits",
+    ),
+    _validation("AWA1", "752e0fad7b01b0ad966d7f5d5650817e85fb3008848d5c603b437b4d9219d664", 134_901),
+    _validation("AWA2", "dfe0e4f26ef5debaa77eff823a9316ac110e9b809b70d19c72dd11404f7be357", 156_278),
+    _validation("SUN", "90dcb2a60704ce1117ba1897523ba78dc6b625e606008918c4eade9cd8a5bf43", 291_128),
 )  # fmt: skip
 """What ``d3wrap data fetch`` knows, by name."""
 

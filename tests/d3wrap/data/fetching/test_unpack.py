@@ -343,7 +343,11 @@ def test_every_source_is_named_once_and_is_secure():
     assert len(set(names)) == len(names)
     for source in SOURCES:
         assert find_source(source.name.lower()) is source
-        assert all(url.startswith("https://") and url.endswith(source.archive.name) for url in source.archive.urls)
-        assert set(source.files) == {"res101.mat", "att_splits.mat"}
+        assert all(url.startswith("https://") for url in source.archive.urls)
         assert source.citation
         assert source.terms
+    for source in (one for one in SOURCES if not one.archive.plain):
+        assert all(url.endswith(source.archive.name) for url in source.archive.urls)
+        assert set(source.files) == {"res101.mat", "att_splits.mat"}
+        assert source.folder == source.name
+        assert source.split == ""
