@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from d3wrap.report.booktabs import latex_table
+from d3wrap.report.booktabs import HEAD, latex_table
 from d3wrap.report.collect import Comparison
 from d3wrap.report.facts import facts
 from d3wrap.report.overview import Overview, overview
@@ -68,9 +68,8 @@ def _in_order(line: Line) -> tuple[str, ...]:
 def latex_report(comparisons: Sequence[Comparison]) -> str:
     """Return a booktabs table for each comparison, and of several first one of all; see :mod:`d3wrap.report.booktabs`.
 
-    The document needs ``booktabs`` and ``textcomp``.
+    The document needs ``booktabs``, ``graphicx`` and ``textcomp``.
     """
-    head = "% Needs \\usepackage{booktabs} and \\usepackage{textcomp}; for other alphabets than Latin, LuaLaTeX.\n"
     pairs = zip(comparisons, verdicts(comparisons), strict=True)
     notes = _caption(comparisons)
     tables = [_latex_table(comparison, judged, notes) for comparison, judged in pairs]
@@ -79,7 +78,7 @@ def latex_report(comparisons: Sequence[Comparison]) -> str:
         headings, rows = _overview_rows(found)
         caption = f"{overall(comparisons)} {_overview_note(found)}"
         tables = [latex_table(caption, headings, [rows], texts=len(found.names)), *tables]
-    return head + "\n".join(tables)
+    return HEAD + "\n".join(tables)
 
 
 def _latex_table(comparison: Comparison, judged: Verdict, notes: str) -> str:

@@ -102,6 +102,19 @@ def html_page(comparisons: Sequence[Comparison]) -> str:
     style but its own, and every connection.
     """
     sections = [section(*pair) for pair in zip(comparisons, verdicts(comparisons), strict=True)]
+    return render(
+        "report.html",
+        sections=sections,
+        overall=overall(comparisons),
+        together=together(comparisons) if len(sections) > 1 else "",
+        overview=overview(comparisons) if len(sections) > 1 else None,
+        multiplicity=multiplicity(comparisons),
+        beyond_reach=beyond_reach(comparisons),
+    )
+
+
+def render(template: str, **content: Any) -> str:
+    """Return a page made from one of our templates; see :func:`html_page` for what it may do."""
     style, script = (_file(name) for name in ("style.css", "script.js"))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("d3wrap.report"),
@@ -111,13 +124,8 @@ def html_page(comparisons: Sequence[Comparison]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "signed": signed}
-    return environment.get_template("report.html").render(
-        sections=sections,
-        overall=overall(comparisons),
-        together=together(comparisons) if len(sections) > 1 else "",
-        overview=overview(comparisons) if len(sections) > 1 else None,
-        multiplicity=multiplicity(comparisons),
-        beyond_reach=beyond_reach(comparisons),
+    return environment.get_template(template).render(
+        **content,
         style=Markup(style),  # our own file, not data
         script=Markup(script),
         policy=_policy(style, script),
