@@ -23,6 +23,7 @@ def latex_table(caption: str, headings: Sequence[str], blocks: Sequence[Sequence
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{latex(caption)}}}",
+            r"\medskip",
             r"\footnotesize",
             r"\setlength{\tabcolsep}{3pt}",
             # As wide as it is where it fits, else as wide as the text.
