@@ -125,10 +125,13 @@ def _verdict(rows: Sequence[AblationRow]) -> tuple[Verdict, list[str]]:
     said = []
     if others:
         kinds = {row.variant: _judged(row.against_full, row.full_holm_p, others, "full") for row in others}
-        for word, what in (("rise", "higher"), ("fall", "lower")):
-            names = [name for name, one in kinds.items() if one == word]
-            said.append(f"Reliably {what} than with all of D³: {', '.join(names) or 'none'}.")
-        said[0] = f"Of {len(others)} variants, {METRIC} is r{said[0][1:]}"
+        higher, lower = (
+            ", ".join(name for name, kind in kinds.items() if kind == wanted) or "none" for wanted in ("rise", "fall")
+        )
+        said.append(
+            f"Of {len(others)} variants, {METRIC} is reliably higher than with all of D³ in {higher}, and reliably "
+            f"lower in {lower}."
+        )
         counts = [row.against_full.n for row in others if row.against_full is not None]
         if max(counts) >= FEWEST_FOR_SIGNIFICANCE and (limit := out_of_reach(counts)):
             said.append(f"{limit[:1].upper()}{limit[1:]}.")
