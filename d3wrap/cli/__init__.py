@@ -18,6 +18,7 @@ SUMMARIES = {
     "doctor": "Say whether and how D³ fits a training script, without training.",
     "recipes": "List and show recipes for public codebases that you hold a checkout of.",
     "data": "Fetch, convert, look at and check datasets.",
+    "features": "Turn images into features, and features into datasets.",
     "semantics": "Make class semantics out of descriptions, and see how well they tell classes apart.",
     "plugins": "List, show and check plugins.",
 }

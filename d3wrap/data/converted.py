@@ -31,8 +31,11 @@ OPTIONAL_TENSORS = ("official_train", "official_val", "teacher_features", "text_
 _AGAIN = "convert the source again (d3wrap data convert)"
 
 
-def write_converted(dataset: GZSLDataset, path: Path) -> None:
-    """Write an unscaled dataset with all its training rows to ``path``, whole or not at all."""
+def write_converted(dataset: GZSLDataset, path: Path, extra: Mapping[str, str] | None = None) -> None:
+    """Write an unscaled dataset with all its training rows to ``path``, whole or not at all.
+
+    ``extra`` are more entries of text for the header, which :func:`read_converted` passes over.
+    """
     if dataset.scaler is not None:
         raise DataError(f"{path}: a scaled dataset cannot be written; load it with scale='none'")
     if dataset.train_fraction != 1:
@@ -50,7 +53,7 @@ def write_converted(dataset: GZSLDataset, path: Path) -> None:
         if (value := getattr(dataset, name)) is not None
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"d3wrap": json.dumps(header, ensure_ascii=False)})
+        save_file(tensors, temporary, metadata={**(extra or {}), "d3wrap": json.dumps(header, ensure_ascii=False)})
 
 
 def read_converted(path: Path, limits: Limits) -> GZSLDataset:

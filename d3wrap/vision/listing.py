@@ -54,6 +54,8 @@ def _walk(folder: Path, prefix: str, ancestors: tuple[Path, ...], found: dict[st
             if real not in ancestors and not entry.name.startswith("."):
                 _walk(Path(entry.path), f"{name}/", (*ancestors, real), found)
         elif is_image(name):
+            if not name.isprintable():
+                raise DataError(f"{folder}: the name {name!r} has characters that cannot be written as text; rename it")
             found[name] = Path(entry.path)
 
 

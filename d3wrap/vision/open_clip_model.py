@@ -41,6 +41,7 @@ def open_clip_model(
     file = None
     if random_seed is None:
         file = existing(weights, "a file of weights") if weights else find_on_hub(label, *_where(label, tagged))
+    model: Any  # what attributes it has is open_clip's affair
     with initialising(random_seed or 0, "image model"):
         model = _create(library, label, architecture, tagged, wishes)
     if file is not None:
@@ -115,17 +116,18 @@ def _load(library: Any, label: str, model: nn.Module, file: Path) -> None:
         raise DataError(f"{file}: does not fit {label}: {' '.join(str(error).split())[:400]}") from error
 
 
-def _preprocessing(library: Any, model: nn.Module, tagged: dict[str, Any], wishes: Wishes) -> Preprocessing:
-    from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
-
+def _preprocessing(library: Any, model: Any, tagged: dict[str, Any], wishes: Wishes) -> Preprocessing:
+    transform = library.transform
     given = wishes.given()
     if "crop" in given:
         raise ConfigError("crop: open_clip cuts nothing off but what is not square; leave it out")
     if given.get("interpolation") not in (None, "bicubic", "bilinear"):
         raise ConfigError(f"interpolation is {given['interpolation']!r}, open_clip has bicubic and bilinear")
-    merged = merge_preprocess_dict(merge_preprocess_dict(asdict(PreprocessCfg()), tagged), given)
+    merged = transform.merge_preprocess_dict(
+        transform.merge_preprocess_dict(asdict(transform.PreprocessCfg()), tagged), given
+    )
     merged["size"] = model.visual.image_size
-    used = PreprocessCfg(**merged)
+    used = transform.PreprocessCfg(**merged)
     height, width = used.input_size[1:]
     settings = {
         "size": [height, width],
@@ -134,4 +136,4 @@ def _preprocessing(library: Any, model: nn.Module, tagged: dict[str, Any], wishe
         "mean": list(used.mean),
         "std": list(used.std),
     }
-    return Preprocessing((height, width), image_transform_v2(used, is_train=False), settings)
+    return Preprocessing((height, width), transform.image_transform_v2(used, is_train=False), settings)
