@@ -105,11 +105,8 @@ def _overview_rows(found: Overview) -> tuple[list[str], list[list[str]]]:
 
 
 def _overview_note(found: Overview) -> str:
-    tested = f"; Holm: exact Wilcoxon p, adjusted for these {len(found.lines)} comparisons" if found.tested else ""
-    return (
-        f"{found.metric} of each comparison's headline classifier, in percent; mean ± standard deviation over seeds"
-        f"{tested}."
-    )
+    said = f"{found.metric} of each comparison's headline classifier, in percent; mean ± standard deviation over seeds."
+    return f"{said} {found.note}".rstrip()
 
 
 def _markdown_overview(found: Overview) -> list[str]:

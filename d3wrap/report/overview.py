@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from d3wrap.comparison.aggregate import Aggregate
 from d3wrap.comparison.overview import together as by_generator
 from d3wrap.comparison.overview import varying
-from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE, holm
+from d3wrap.comparison.statistics import FEWEST_FOR_SIGNIFICANCE, holm, out_of_reach
 from d3wrap.comparison.summary import APART, SummaryRow, by_comparison
 from d3wrap.report.collect import ARMS, Comparison
 from d3wrap.report.figure import WIDTH, Figure, arm_css
@@ -53,6 +53,8 @@ class Overview(NamedTuple):
     shares: Sequence[Figure]
     metric: str
     tested: bool
+    note: str
+    """What Holm's p is of, and whether it can be below 0.05; empty where no test is made."""
 
 
 def overview(comparisons: Sequence[Comparison]) -> Overview:
@@ -97,7 +99,16 @@ def overview(comparisons: Sequence[Comparison]) -> Overview:
         shares=_shares(comparisons),
         metric=METRIC,
         tested=any(line.holm for line in lines),
+        note=_tested_note(lines),
     )
+
+
+def _tested_note(lines: Sequence[OverviewLine]) -> str:
+    if not any(line.holm for line in lines):
+        return ""
+    beyond = out_of_reach([line.row.difference.n for line in lines])
+    said = f"Holm: exact Wilcoxon p, adjusted for these {len(lines)} comparisons."
+    return f"{said} {beyond[0].upper()}{beyond[1:]}." if beyond else said
 
 
 def _words(name: str, value: Any) -> str:

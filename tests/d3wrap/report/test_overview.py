@@ -163,10 +163,20 @@ def test_documents_begin_with_the_overview(make_sweep):
     assert rows[2].startswith("| FLO | 10 % | clswgan | ")
     assert rows[0].endswith("| seeds up | Holm | change of AUSUC |")
     assert head.count("\n- ") == 2
+    assert (
+        "Holm: exact Wilcoxon p, adjusted for these 8 comparisons. Adjusted for 8 tests, p cannot fall below 0.05 with "
+        "fewer than 9 seeds." in head
+    )
     assert rest
     written = latex_report(comparisons)
     assert written.count(r"\toprule") == 9
     assert r"FLO & 10 \% & clswgan & " in written.partition(r"\end{table}")[0]
+
+
+def test_with_enough_seeds_nothing_is_said_of_their_number(make_sweep):
+    comparisons = collect([make_sweep(CASES[:2], seeds=7)])
+    assert overview(comparisons).note == "Holm: exact Wilcoxon p, adjusted for these 2 comparisons."
+    assert "adjusted for these 2 comparisons. The choices" in html_page(comparisons)
 
 
 def test_below_six_seeds_there_is_no_p(make_sweep):
