@@ -36,7 +36,7 @@ class DistillSettings:
     """Whether half of the images are mirrored."""
 
     # The schedule.
-    epochs: int = 36
+    epochs: int = 24
     repeats: int = 1
     """Times that an epoch goes through the images."""
     batch_size: int = 64
@@ -68,7 +68,7 @@ class DistillSettings:
     """k of M_neigh."""
     shots: int = 5
     """Images of each unseen class that the fine-tuned student is shown; 0 leaves fine-tuning out."""
-    tuning_epochs: int = 10
+    tuning_epochs: int = 5
     tuning_lr: float = 0.01
 
     def __post_init__(self) -> None:

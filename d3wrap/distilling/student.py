@@ -53,10 +53,12 @@ class Block(nn.Module):
             nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outside),
         )
-        same = stride == 1 and inside == outside
         self.shortcut: nn.Module = nn.Identity()
-        if not same:
-            self.shortcut = nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+        if stride != 1 or inside != outside:
+            # Means instead of a 1 × 1 convolution with stride (He et al., CVPR 2019), which throws pixels away, and
+            # whose backward pass in torch 2.13 writes beyond its memory for few channels in the order used here.
+            shrink = [nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)] if stride != 1 else []
+            self.shortcut = nn.Sequential(*shrink, nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
