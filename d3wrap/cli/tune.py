@@ -107,10 +107,11 @@ def tune(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Search for the settings of one generator and of D³, the same number of trials without D³ and with it.
+    """Search for settings in validation worlds, the same number of trials for both arms.
 
-    Settings are judged by what they reach in validation worlds cut out of the training images; the test set is not
-    looked at. The first trial of each arm is the defaults.
+    The baseline searches settings of one generator, the enhanced arm these and settings of D³. They are judged by what
+    they reach in worlds cut out of the training images; the test set is not looked at. The first trial of each arm is
+    the defaults.
 
     \b
     Start here:

@@ -159,8 +159,8 @@ class _Round:
             if found is None:
                 raise DataError(f"{job.folder}: nothing can be seen from here; the folder must be on a shared disk")
             if found.fault is not None and self.number == 0:
-                for one in jobs:  # tried again, once what is wrong with them is mended
-                    (one.folder / FAILED).unlink(missing_ok=True)
+                for other in jobs:  # tried again, once what is wrong with them is mended
+                    (other.folder / FAILED).unlink(missing_ok=True)
                 raise TrainingError(f"{job.label}: the defaults cannot be trained: {found.fault}")
             yield job, found
 

@@ -188,6 +188,10 @@ def test_two_plugins_that_register_one_name_are_both_named(names, kind, spec):
             "g: settings must be a dataclass derived from BackboneSettings, found <class 'dict'>",
         ),
         (generator(presets={}), "g: presets is empty; give at least {'small': BackboneSettings(...)}"),
+        (
+            generator(search=("step",)),
+            "g: search names 'step', which BackboneSettings does not have; did you mean 'steps'",
+        ),
         (generator(presets={"small": 3}), "g: preset 'small' must be a BackboneSettings, found int"),
     ],
 )

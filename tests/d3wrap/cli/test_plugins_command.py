@@ -44,7 +44,7 @@ def register_generators(register):
     register(
         d3wrap.GeneratorSpec(
             "linear", "regression", "a linear map", "nobody", BackboneSettings,
-            {"small": BackboneSettings(steps=7), "paper": BackboneSettings()}, Linear,
+            {"small": BackboneSettings(steps=7), "paper": BackboneSettings()}, Linear, ("steps", "batch_size"),
         )
     )
 '''
@@ -94,6 +94,7 @@ def test_show_tells_what_a_plugin_registers_and_where(install):
         "generator linear: a linear map",
         "family: regression",
         "reference: nobody",
+        "search: steps, batch_size",
         "steps: int (small 7, paper 4000)",
         "register_generators(register)",
         f"{module}.py:",
