@@ -108,8 +108,8 @@ def read_dataset(
         check(dataset)
         return dataset
     if is_semantics_file(semantics):
-        own = read_dataset(path_or_name, features=features, split=split, cache=cache, limits=limits, check=check)
-        return with_semantics(own, semantics, limits)
+        plain = read_dataset(path_or_name, features=features, split=split, cache=cache, limits=limits, check=check)
+        return with_semantics(plain, semantics, limits)
     semantics = str(semantics)
     path = Path(path_or_name).expanduser()
     named = isinstance(path_or_name, str) and is_name(path_or_name)

@@ -71,7 +71,7 @@ def diagnose(matrix: Tensor, names: tuple[str, ...], neighbours: int = 5, label:
     if len(matrix) < 2:
         raise DataError(f"{len(matrix)} class: at least two are needed to say how well they are told apart")
     cosines = cosines_of(matrix)
-    pairs = cosines[tuple(torch.triu_indices(*cosines.shape, offset=1))]
+    pairs = cosines[_above(len(cosines))]
     return Diagnosis(
         label=label,
         names=names,
@@ -88,7 +88,7 @@ def diagnose(matrix: Tensor, names: tuple[str, ...], neighbours: int = 5, label:
 
 def agreement(one: Diagnosis, other: Diagnosis) -> Agreement:
     """Compare two diagnoses of the same classes in the same order, with as many neighbours each."""
-    above = tuple(torch.triu_indices(*one.cosines.shape, offset=1))
+    above = _above(len(one.names))
     first, second = (found.cosines[above].numpy() for found in (one, other))
     # With one pair, or all alike, there is no rank to compare.
     varied = np.ptp(first) > 0 and np.ptp(second) > 0
@@ -112,6 +112,12 @@ def nearest(cosines: Tensor, k: int) -> tuple[tuple[Neighbour, ...], ...]:
     k = min(k, len(cosines) - 1)
     values, places = ranked.values[:, :k].tolist(), ranked.indices[:, :k].tolist()
     return tuple(tuple(map(Neighbour, row, near)) for row, near in zip(places, values, strict=True))
+
+
+def _above(count: int) -> tuple[Tensor, Tensor]:
+    """Return the places of all pairs of different classes, each once."""
+    rows, columns = torch.triu_indices(count, count, offset=1)
+    return rows, columns
 
 
 def _effective_rank(matrix: Tensor) -> float:

@@ -1,0 +1,1 @@
+"""Text encoders that need weights, each registered like anybody's."""
