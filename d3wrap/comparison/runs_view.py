@@ -109,8 +109,9 @@ class _Lines:
         ended = sum(progress.state in ("done", "failed") for _, progress in found)
         under_way = [f"{label}: {_line(progress)}" for label, progress in found if progress.state in UNDER_WAY]
         seconds = time.monotonic() - self.began
+        nothing = "none is under way" if ended else "none has begun"
         self.console.print(
-            f"{seconds:.0f} s: {ended} of {len(found)} runs ended; {'; '.join(under_way) or 'none has begun'}",
+            f"{seconds:.0f} s: {ended} of {len(found)} runs ended; {'; '.join(under_way) or nothing}",
             soft_wrap=True,
             highlight=False,
         )

@@ -71,5 +71,7 @@ def from_options(jobs: int, options: Mapping[str, Any], threads: int | None) -> 
     """Return the executor for command-line options; a run asks for as many CPUs as it has threads."""
     known = {"address", "num_cpus", "num_gpus"}
     if unknown := sorted(set(options) - known):
-        raise ConfigError(f"--executor-option: ray has no option {', '.join(unknown)} (known: {', '.join(known)})")
+        raise ConfigError(
+            f"--executor-option: ray has no option {', '.join(unknown)} (known: {', '.join(sorted(known))})"
+        )
     return RayExecutor(jobs, **{"num_cpus": threads or 1, **options})

@@ -120,6 +120,50 @@ def test_nothing_has_begun(job):
     assert "0 of 1 runs ended; none has begun" in watched([job(0)], terminal=False, enough="\n")
 
 
+def test_a_bar_follows_its_run_from_the_choice_to_the_end(job):
+    runs = [job(0), job(1)]
+    bars = runs_view._Bars(runs, Console(file=io.StringIO(), force_terminal=True))
+    every, one, other = bars.bars.tasks
+
+    def seen():
+        bars.look()
+        assert not other.visible
+        return one.visible, one.started, one.completed, one.total, one.fields["note"], every.completed
+
+    assert every.total == 2
+    assert seen() == (False, False, 0, None, "waiting", 0)
+    choosing(runs[0].folder, line(30, total=50, loss=2.0), "")
+    assert seen() == (True, True, 30, 100, "choosing", 0)
+    job(
+        0,
+        metrics_jsonl=line(20, total=80, **{"gan/a.b": 1.0, "gan/c.d": 2.0, "gan/e.f": 0.25, "id2sd/labels": 123456.0}),
+    )
+    assert seen() == (True, True, 20, 80, "d 2  f 0.25  labels 1.23e+05", 0)
+    job(0, training_json="{}")
+    assert seen() == (True, True, 20, 80, "measuring", 0)
+    job(0, error_txt="Traceback")
+    assert seen() == (False, True, 20, 80, "failed", 1)
+    (runs[0].folder / "error.txt").unlink()
+    job(0, result_json="[]")
+    assert seen() == (False, True, 20, 80, "done", 1)
+
+
+def test_a_line_names_what_is_under_way_alone(job, monkeypatch):
+    text, now = io.StringIO(), iter([100.0, 161.6, 222.4])
+    monkeypatch.setattr(runs_view.time, "monotonic", lambda: next(now))
+    runs = [job(0), job(1)]
+    lines = runs_view._Lines(runs, Console(file=text, width=20))
+    choosing(runs[0].folder, line(30, total=50))
+    lines.look()
+    job(0, metrics_jsonl=line(20), result_json="[]")
+    job(1, error_txt="Traceback")
+    lines.look()
+    assert text.getvalue().splitlines() == [
+        "62 s: 0 of 2 runs ended; gan baseline, seed 0: choosing 30/50",
+        "122 s: 2 of 2 runs ended; none is under way",
+    ]
+
+
 def test_bars_on_a_terminal(four, monkeypatch):
     monkeypatch.setattr(runs_view, "REFRESH", 0.01)
     text = watched(four, terminal=True, enough="measuring")
