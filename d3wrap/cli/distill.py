@@ -118,7 +118,10 @@ def distill(
     Console().print(recipe_tables(results))
 
 
-_PLACES = ("features", "split", "images", "inputs", "teacher", "captions", "train_fraction", "fraction_seed")
+_PLACES = (
+    *("features", "split", "images", "inputs", "teacher", "teacher_weights", "teacher_random_weights", "captions"),
+    *("train_fraction", "fraction_seed"),
+)
 
 
 def _do(jobs: Sequence[DistillJob], options: dict[str, Any], folder: Path) -> list[DistillResult]:

@@ -37,8 +37,13 @@ distill_options = _group(
         "--teacher",
         default="features",
         show_default=True,
-        help="Image features to imitate: features (the dataset's), or an .npy file, mapped into memory.",
+        help="Image features to imitate: features (the dataset's), an .npy file, mapped into memory, or a network that "
+        "looks at each crop, e.g. timm:NAME or open_clip:NAME.",
     ),
+    click.option(
+        "--teacher-weights", type=click.Path(exists=True, dir_okay=False), help="File with the weights of a network."
+    ),
+    click.option("--teacher-random-weights", type=int, help="A seed to draw them with instead, for trials."),
     click.option(
         "--text",
         "texts",

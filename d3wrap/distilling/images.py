@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
-from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from torch import Tensor
 
@@ -15,6 +13,7 @@ from d3wrap.data.matlab import read_matlab
 from d3wrap.data.xlsa17_files import find_sources
 from d3wrap.errors import DataError
 from d3wrap.vision.images import ImageSource, load_images
+from d3wrap.vision.matching import match_images
 
 
 def images_of(
@@ -43,7 +42,8 @@ def images_of(
                 "expected one image for each row, in the order of their names"
             )
         return load_images(available, size=size, cache=cache)
-    return load_images(available, _matched(available, names), size=size, cache=cache)
+    places = match_images(names, available.names, str(images), f"dataset {source}")
+    return load_images(available, [available.names[place] for place in places], size=size, cache=cache)
 
 
 def _named(source: str, features: str | None, split: str | None) -> list[str] | None:
@@ -56,26 +56,3 @@ def _named(source: str, features: str | None, split: str | None) -> list[str] | 
             find_sources(folder, features, split).features, ("image_files",), Path(scratch), DEFAULT_LIMITS
         )
     return file.texts.get("image_files")
-
-
-def _matched(available: ImageSource, names: Sequence[str]) -> list[str]:
-    """Return the name in ``available`` of each image; the paths in ``names`` are somebody else's, their ends count."""
-    by_end: dict[str, list[str]] = {}
-    for name in available.names:
-        by_end.setdefault(PurePosixPath(name).name, []).append(name)
-    return [_best(available, by_end, name.replace("\\", "/")) for name in names]
-
-
-def _best(available: ImageSource, by_end: dict[str, list[str]], name: str) -> str:
-    candidates = by_end.get(PurePosixPath(name).name, [])
-    shared = [_common_end(name, candidate) for candidate in candidates]
-    if not candidates or shared.count(max(shared)) > 1:
-        why = "several images of that name" if candidates else "no such image"
-        raise DataError(f"{available.path}: {why}: the dataset's rows name {name!r}")
-    return candidates[shared.index(max(shared))]
-
-
-def _common_end(one: str, other: str) -> int:
-    """Return how many folders and file names two paths agree in, from the end."""
-    pairs = zip(reversed(one.split("/")), reversed(other.split("/")), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

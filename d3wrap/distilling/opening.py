@@ -14,16 +14,20 @@ from torch import Tensor
 
 from d3wrap.data import GZSLDataset, load_dataset
 from d3wrap.data.described import with_semantics
+from d3wrap.distilling.augment import resized
 from d3wrap.distilling.data import DistillData, array_features, caption_features, mapped_texts
 from d3wrap.distilling.images import images_of
 from d3wrap.distilling.settings import DistillSettings
-from d3wrap.distilling.teacher import ImageTeacher, StoredTeacher
+from d3wrap.distilling.teacher import ImageTeacher, LiveTeacher, StoredTeacher
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.files import sha256_of
 from d3wrap.training.precision import resolve_device
+from d3wrap.vision.loading import KINDS, ModelOptions, load_image_model
 
 OWN = "own"
 """Text source: the dataset's own semantics."""
+CHUNK = 64
+"""Images a live teacher looks at at once while its mean is taken."""
 DIRECT = "direct:"
 """Begin of a text source whose rows are in the teacher's space as they are."""
 
@@ -32,9 +36,11 @@ DIRECT = "direct:"
 class Source:
     """What to distil from what; every path is as it was given.
 
-    ``teacher`` is ``features`` (the dataset's) or an ``.npy`` file; ``texts`` are sources by name: ``own``, a file of
-    `d3wrap semantics build`, or ``direct:FILE``. ``inputs`` is an ``.npy`` file of features for the student, ``images``
-    a folder or zip file of images; without either the student gets the dataset's features.
+    ``teacher`` is ``features`` (the dataset's), an ``.npy`` file, or a network as
+    :func:`d3wrap.vision.loading.load_image_model` takes it, which then looks at each crop the student is shown, with
+    weights of its own unless ``teacher_weights`` or ``teacher_random_weights`` say otherwise. ``texts`` are sources by
+    name: ``own``, a file of `d3wrap semantics build`, or ``direct:FILE``. ``inputs`` is an ``.npy`` file of features
+    for the student, ``images`` a folder or zip file of images; without either the student gets the dataset's features.
     """
 
     source: str
@@ -44,6 +50,8 @@ class Source:
     images: str | None = None
     inputs: str | None = None
     teacher: str = "features"
+    teacher_weights: str | None = None
+    teacher_random_weights: int | None = None
     captions: str | None = None
     train_fraction: float = 1.0
     fraction_seed: int = 0
@@ -54,7 +62,12 @@ class Source:
         """Return it as a manifest has it: with the content of files, without where decoded images are kept."""
         found = asdict(replace(self, texts=dict(self.texts)))
         del found["cache"]
-        files = {"inputs": self.inputs, "captions": self.captions, "teacher": self.teacher}
+        files = {
+            "inputs": self.inputs,
+            "captions": self.captions,
+            "teacher": self.teacher,
+            "teacher_weights": self.teacher_weights,
+        }
         files |= {f"text {name}": place.removeprefix(DIRECT) for name, place in self.texts.items()}
         if self.images is not None and Path(self.images).is_file():
             files["images"] = self.images
@@ -77,7 +90,8 @@ def open_data(source: Source, settings: DistillSettings, device: str = "auto") -
         fraction_seed=source.fraction_seed,
     )
     on_device = _split_alone(dataset).to(resolve_device(device))
-    data = DistillData(on_device, _inputs(source, dataset, settings), _teacher(source, dataset, settings), {})
+    inputs = _inputs(source, dataset, settings)
+    data = DistillData(on_device, inputs, _teacher(source, dataset, inputs, settings, on_device.labels.device), {})
     semantics, direct = {}, {}
     for name, place in source.texts.items():
         if place.startswith(DIRECT):
@@ -117,17 +131,28 @@ def _inputs(source: Source, dataset: GZSLDataset, settings: DistillSettings) -> 
     return dataset.features
 
 
-def _teacher(source: Source, dataset: GZSLDataset, settings: DistillSettings) -> ImageTeacher:
+def _teacher(
+    source: Source, dataset: GZSLDataset, inputs: Tensor, settings: DistillSettings, device: torch.device
+) -> ImageTeacher:
+    centred = dataset.train if settings.centred else None
     if source.teacher == "features":
-        features = dataset.features if dataset.teacher_features is None else dataset.teacher_features
-    elif Path(source.teacher).suffix == ".npy":
-        features = array_features(source.teacher, len(dataset.labels), "--teacher")
-    else:
-        raise ConfigError(
-            f"--teacher: expected 'features' (the dataset's), or an .npy file with a row of features for each of the "
-            f"dataset's, found {source.teacher!r}; for a network of images, d3wrap features extract makes a dataset"
+        return StoredTeacher(
+            dataset.features if dataset.teacher_features is None else dataset.teacher_features, centred
         )
-    return StoredTeacher(features, dataset.train if settings.centred else None)
+    if Path(source.teacher).suffix == ".npy":
+        return StoredTeacher(array_features(source.teacher, len(dataset.labels), "--teacher"), centred)
+    if source.teacher.partition(":")[0] not in KINDS:
+        raise ConfigError(
+            "--teacher: expected 'features' (the dataset's), an .npy file with a row of features for each of the "
+            f"dataset's, or a network ({', '.join(f'{kind}:…' for kind in KINDS)}), found {source.teacher!r}"
+        )
+    if inputs.ndim != 4 or inputs.shape[1] != 3:
+        raise ConfigError(f"--teacher {source.teacher}: a network needs images in colour: give --images")
+    options = ModelOptions(source.teacher_weights, source.teacher_random_weights)
+    teacher = LiveTeacher(load_image_model(source.teacher, options, device))
+    if centred is None:
+        return teacher
+    return teacher.centred(resized(inputs[rows.to(inputs.device)], settings.size) for rows in centred.split(CHUNK))
 
 
 def _direct(name: str, place: str | os.PathLike[str], dataset: GZSLDataset, settings: DistillSettings) -> Tensor:

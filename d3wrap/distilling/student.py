@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from d3wrap.distilling.settings import DistillSettings
-from d3wrap.errors import ConfigError, MissingExtraError, ShapeError
+from d3wrap.errors import ConfigError, ShapeError
+from d3wrap.vision.importing import import_extra
 
 TIMM = "timm:"
 
@@ -122,10 +123,7 @@ def _image_network(settings: DistillSettings, channels: int, out_dim: int) -> nn
         return residual_network(
             channels, settings.width, settings.blocks, out_dim, halve_first=min(settings.crop, settings.size) >= 32
         )
-    try:
-        import timm
-    except ImportError as error:
-        raise MissingExtraError("timm", "timm", f"student {settings.student!r}") from error
+    timm = import_extra("timm", "timm", "timm", f"student {settings.student!r}")
     name = settings.student.removeprefix(TIMM)
     try:
         network: nn.Module = timm.create_model(name, pretrained=False, num_classes=out_dim, in_chans=channels)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from d3wrap.errors import ShapeError
 from d3wrap.ridge import ridge
+from d3wrap.vision.image_model import ImageModel
 
 CHUNK = 1024
 """Rows looked at at once where all rows are."""
@@ -47,31 +49,42 @@ class StoredTeacher:
 class LiveTeacher:
     """A frozen network that looks at the very images the student sees, at each step.
 
-    ``size`` is the height and width it takes; ``mean`` and ``std`` standardise pixels by channel, ``[c]``. ``centre``
-    ``[d]`` is taken off its features.
+    ``model`` comes from :func:`d3wrap.vision.loading.load_image_model`; images are resized and standardised as it
+    wants. ``centre`` ``[d]`` is taken off its features. Raises :class:`~d3wrap.errors.ShapeError` where it gives no
+    features ``[n, d]``.
     """
 
-    def __init__(
-        self, network: nn.Module, width: int, *, size: int, mean: Tensor, std: Tensor, centre: Tensor | None = None
-    ) -> None:
-        self.network = network.eval().requires_grad_(False)
-        self.width, self.size, self.centre = width, size, centre
-        self.mean, self.std = mean[:, None, None], std[:, None, None]
+    def __init__(self, model: ImageModel, centre: Tensor | None = None) -> None:
+        self.model, self.centre = model, centre
+        self._mean, self._std = (
+            torch.tensor(model.preprocessing.settings[name])[:, None, None] for name in ("mean", "std")
+        )
+        found = self.raw(torch.zeros(1, 3, *model.preprocessing.size))
+        if found.ndim != 2:
+            raise ShapeError(f"teacher {model.name}: gives {list(found.shape)} for one image, expected [1, d]")
+        self.width = int(found.shape[1])
 
     @torch.no_grad()
     def raw(self, images: Tensor) -> Tensor:
-        """Return the network's own features of images ``[n, c, h, w]`` in [0, 1]."""
-        if images.shape[-2:] != (self.size, self.size):
-            images = F.interpolate(images, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 1)
-        found: Tensor = self.network((images - self.mean.to(images)) / self.std.to(images))
-        return found.float()
+        """Return the network's own features of images ``[n, 3, h, w]`` in [0, 1], in float32."""
+        if images.shape[-2:] != self.model.preprocessing.size:
+            size = list(self.model.preprocessing.size)
+            images = F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+        return self.model.features((images.float().cpu() - self._mean) / self._std).float()
 
     def features(self, rows: Tensor, images: Tensor | None = None) -> Tensor:
         """Return the features of ``images``."""
         if images is None:
             raise ShapeError("a live teacher needs the images")
-        found = self.raw(images)
+        found = self.raw(images).to(images.device)
         return F.normalize(found if self.centre is None else found - self.centre.to(found), dim=1)
+
+    def centred(self, batches: Iterable[Tensor]) -> LiveTeacher:
+        """Return the teacher with the mean of its features of all images of ``batches`` as ``centre``."""
+        total, count = torch.zeros(self.width, dtype=torch.float64), 0
+        for images in batches:
+            total, count = total + self.raw(images).double().sum(0).cpu(), count + len(images)
+        return LiveTeacher(self.model, (total / count).float())
 
 
 def mean_of(features: Tensor, rows: Tensor) -> Tensor:

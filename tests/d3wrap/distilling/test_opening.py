@@ -1,0 +1,145 @@
+"""What the command line names is opened, and what makes no sense is refused with what to type."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from d3wrap.data.digits import digits
+from d3wrap.data.semantics_file import ClassSemantics, write_semantics
+from d3wrap.distilling.images import images_of
+from d3wrap.distilling.opening import Source, open_data
+from d3wrap.distilling.settings import DistillSettings
+from d3wrap.distilling.teacher import LiveTeacher
+from d3wrap.errors import ConfigError, DataError
+
+DIGITS = digits()
+SMALL = DistillSettings(size=8, crop=8)
+PLAIN = DistillSettings(size=8, crop=8, centred=False)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("opening")
+    rows = len(DIGITS.labels)
+    np.save(folder / "features.npy", np.random.default_rng(0).normal(size=(rows, 6)).astype(np.float32))
+    np.save(folder / "few.npy", np.zeros((3, 6), np.float32))
+    np.save(folder / "whole.npy", np.zeros((rows, 6), np.int64))
+    matrix = torch.randn(10, 6, generator=torch.Generator().manual_seed(0))
+    write_semantics(ClassSemantics(matrix, DIGITS.class_names), folder / "texts.safetensors")
+    return folder
+
+
+def test_digits_are_pictures_for_an_image_student_and_features_for_another():
+    data = open_data(Source("digits", {"own": "own"}), SMALL, "cpu")
+    assert data.inputs.shape == (1797, 1, 8, 8)
+    assert data.inputs.dtype == torch.uint8
+    assert data.inputs.max() == 255
+    rows = torch.arange(4)
+    torch.testing.assert_close(
+        data.teacher.features(rows), F.normalize(DIGITS.features[rows] - DIGITS.train_features.mean(0), dim=1)
+    )
+    plain = open_data(Source("digits", {"own": "own"}), DistillSettings(student="mlp"), "cpu")
+    assert torch.equal(plain.inputs, DIGITS.features)
+
+
+def test_files_of_features_are_mapped_into_memory(files):
+    source = Source(
+        "digits",
+        {"own": "own", "mine": str(files / "texts.safetensors")},
+        inputs=str(files / "features.npy"),
+        teacher=str(files / "features.npy"),
+        captions=str(files / "features.npy"),
+    )
+    data = open_data(source, DistillSettings(student="mlp"), "cpu")
+    stored = torch.from_numpy(np.load(files / "features.npy"))
+    assert list(data.texts) == ["own", "mine"]
+    assert data.teacher.width == 6
+    assert torch.equal(data.inputs, stored)
+    torch.testing.assert_close(data.captions, F.normalize(stored, dim=1))
+    described = source.described()
+    assert set(described["sha256"]) == {"inputs", "teacher", "captions", "text mine"}
+    assert "cache" not in described
+
+
+def test_texts_may_be_in_the_teachers_space_already(files):
+    source = Source("digits", {"t": f"direct:{files / 'texts.safetensors'}"}, teacher=str(files / "features.npy"))
+    data = open_data(source, PLAIN, "cpu")
+    matrix = torch.randn(10, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(data.texts["t"], F.normalize(matrix, dim=1))
+    with pytest.raises(ConfigError, match="add --set centred=false"):
+        open_data(source, SMALL, "cpu")
+    with pytest.raises(DataError, match="has no text features of its own"):
+        open_data(Source("digits", {"t": "direct:dataset"}), PLAIN, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"teacher": "few.npy"}, r"--teacher: found float32 \[3, 6\], expected floating-point numbers of shape \[1797"),
+        ({"teacher": "whole.npy"}, r"--teacher: found int64"),
+        ({"inputs": "texts.safetensors"}, "--inputs cannot be read"),
+        ({"captions": "missing.npy"}, "captions cannot be read"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(files, given, message):
+    given = {name: str(files / value) for name, value in given.items()}
+    with pytest.raises(DataError, match=message):
+        open_data(Source("digits", {"own": "own"}, **given), SMALL, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [("feature", "--teacher: expected 'features'"), ("timm:resnet10t", "needs images in colour: give --images")],
+)
+def test_teachers_that_make_no_sense_are_refused(teacher, message):
+    with pytest.raises(ConfigError, match=message):
+        open_data(Source("digits", {"own": "own"}, teacher=teacher), SMALL, "cpu")
+
+
+def archive(path, names, size=6):
+    from PIL import Image
+
+    with zipfile.ZipFile(path, "w") as file:
+        for place, name in enumerate(names):
+            content = io.BytesIO()
+            Image.new("RGB", (size, size), (place, 0, 0)).save(content, "PNG")
+            file.writestr(name, content.getvalue())
+    return path
+
+
+def test_images_without_names_are_the_rows_in_order(tmp_path):
+    pytest.importorskip("PIL")
+    path = archive(tmp_path / "images.zip", ["img10.png", "img2.png", "img1.png"])
+    found = images_of(path, "digits", 3, size=6)
+    assert found[:, 0, 0, 0].tolist() == [2, 1, 0]
+    with pytest.raises(DataError, match="has 3 images, the dataset 4 rows"):
+        images_of(path, "digits", 4, size=6)
+
+
+def test_images_that_a_benchmark_names_are_found(tmp_path):
+    pytest.importorskip("PIL")
+    from scipy.io import savemat
+
+    path = archive(tmp_path / "images.zip", ["b.png", "a.png", "c.png"])
+    folder = tmp_path / "data"
+    folder.mkdir()
+    names = np.array([["/home/x/c.png"], ["/home/x/b.png"]], dtype=object)
+    savemat(folder / "res101.mat", {"features": np.zeros((2, 2)), "labels": np.ones((2, 1)), "image_files": names})
+    savemat(folder / "att_splits.mat", {"att": np.zeros((2, 2))})
+    found = images_of(path, str(folder), 2, size=6)
+    assert found[:, 0, 0, 0].tolist() == [2, 0]
+
+
+def test_a_network_can_be_the_teacher_and_looks_at_crops(tmp_path):
+    pytest.importorskip("timm")
+    path = archive(tmp_path / "images.zip", [f"{place:04}.png" for place in range(1797)], size=4)
+    source = Source("digits", {"own": "own"}, images=str(path), teacher="timm:test_resnet", teacher_random_weights=0)
+    data = open_data(source, DistillSettings(size=4, crop=4), "cpu")
+    assert isinstance(data.teacher, LiveTeacher)
+    assert data.texts["own"].shape == (10, data.teacher.width)

@@ -1,0 +1,161 @@
+"""A run keeps everything in its folder, goes on where it stopped, and its student becomes a dataset."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from statistics import fmean
+
+import pytest
+import torch
+
+from d3wrap.checkpoints.tensors import read_weights
+from d3wrap.comparison.run_folder import RunFolder
+from d3wrap.data import load_dataset
+from d3wrap.distilling import run as running
+from d3wrap.distilling.export import export_features
+from d3wrap.distilling.job import DistillJob, do_job, opened, results_in
+from d3wrap.distilling.measuring import student_features
+from d3wrap.distilling.opening import Source
+from d3wrap.distilling.recipe import parse_recipe
+from d3wrap.distilling.run import DistillResult, run_distillation
+from d3wrap.distilling.settings import DistillSettings
+from d3wrap.distilling.training import make_student
+from d3wrap.errors import DataError
+
+FILES = ["manifest.json", "metrics.jsonl", "result.json", "student-tuned.safetensors", "student.safetensors"]
+
+
+@pytest.fixture
+def do(data, settings, plugins):
+    """Return a function that does a run in a folder."""
+
+    def do(folder, recipe="cls+contrastive", *, settings=settings, seed=0):
+        return run_distillation(
+            data,
+            parse_recipe(recipe, list(data.texts), {}, plugins),
+            settings,
+            seed=seed,
+            plugins=plugins,
+            folder=RunFolder(folder, resume=True),
+            made_of={"teacher": "features"},
+            checkpoint_every=0.0,
+        )
+
+    return do
+
+
+def result_of(folder):
+    return {k: v for k, v in json.loads((folder / "result.json").read_text()).items() if k != "seconds"}
+
+
+def test_a_run_leaves_what_it_is_made_of_and_what_it_reached(do, tmp_path, settings):
+    found = do(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "training.json") == FILES
+    assert found.recipe == "cls+contrastive@own"
+    assert len(found.epochs) == 2
+    for name, value in found.values.items():
+        assert value == pytest.approx(fmean(one[name] for one in found.epochs))
+    assert found.few_shot is not None
+    assert set(found.teacher) == {"in_distribution", "zero_shot"}
+    assert DistillResult.read(tmp_path / "result.json") == found
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 4, 6]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["config"]["settings"]["epochs"] == settings.epochs
+    assert manifest["config"]["recipe"] == "cls+contrastive@own"
+
+
+def test_a_finished_run_is_not_repeated_and_another_is_not_written_over(do, tmp_path, monkeypatch):
+    first = do(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "Distillation", None)
+        assert do(tmp_path) == first
+    for other in ({"recipe": "mse"}, {"seed": 1}):
+        with pytest.raises(DataError, match="holds another run"):
+            do(tmp_path, **other)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stage", ["distill", "tuning"])
+def test_a_killed_run_is_gone_on_with(do, tmp_path, monkeypatch, stage):
+    do(tmp_path / "whole")
+    step, counted = running.Distillation._step, []
+
+    def dying(self, at, *arguments):
+        counted.append(at.name)
+        if counted.count(stage) == 3:
+            raise Killed
+        return step(self, at, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running.Distillation, "_step", dying)
+        with pytest.raises(Killed):
+            do(tmp_path / "killed")
+    do(tmp_path / "killed")
+    assert result_of(tmp_path / "killed") == result_of(tmp_path / "whole")
+    for name in ("student", "student-tuned"):
+        one, other = (read_weights(tmp_path / place / f"{name}.safetensors") for place in ("killed", "whole"))
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == sorted(
+        p.name for p in (tmp_path / "whole").iterdir()
+    )
+
+
+def test_no_shots_means_no_fine_tuning(do, tmp_path, settings):
+    assert do(tmp_path, settings=replace(settings, shots=0)).few_shot is None
+    assert not (tmp_path / "student-tuned.safetensors").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"recipe": 1}'])
+def test_a_broken_result_counts_as_none(tmp_path, text):
+    (tmp_path / "result.json").write_text(text)
+    assert DistillResult.read(tmp_path / "result.json") is None
+    assert DistillResult.read(tmp_path / "missing.json") is None
+
+
+@pytest.fixture
+def job(tmp_path, plugins):
+    settings = DistillSettings(
+        size=8, crop=8, width=4, epochs=1, averaged=1, batch_size=256, shots=0, neighbours=2, tuning_epochs=1
+    )
+    return DistillJob(
+        source=Source("digits", {"own": "own"}),
+        recipe=parse_recipe("cls", ["own"], {}, plugins),
+        settings=settings,
+        seed=0,
+        folder=tmp_path / "run",
+        plugins=plugins.names,
+        device="cpu",
+        threads=1,
+    )
+
+
+def test_a_job_is_done_and_its_student_becomes_a_dataset(job, tmp_path):
+    do_job(job)
+    (result,) = results_in([job])
+    assert result.recipe == "cls@own"
+    assert job.label == "cls@own, seed 0"
+    data = opened(job)
+    assert opened(job) is data
+    export_features(job, data, tmp_path / "features.safetensors")
+    found = load_dataset(tmp_path / "features.safetensors", scale="none")
+    assert found.features.shape == (1797, 64)
+    assert found.image_shape is None
+    assert "student residual, cls@own, seed 0" in found.provenance["features"]
+    student = make_student(data, job.settings, 0)
+    student.load_state_dict(read_weights(job.folder / "student.safetensors"))
+    rows = torch.arange(5)
+    torch.testing.assert_close(found.features[:5], student_features(student, data, rows, job.settings))
+    torch.testing.assert_close(found.features.norm(dim=1), torch.ones(1797))
+
+
+def test_why_a_job_failed_is_written_down(job):
+    broken = replace(job, source=Source("nowhere", {"own": "own"}))
+    with pytest.raises(DataError, match="nowhere"):
+        do_job(broken)
+    assert "nowhere: no such file" in (job.folder / "error.txt").read_text()
+    assert results_in([broken]) == []
