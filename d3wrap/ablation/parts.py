@@ -50,7 +50,8 @@ def parts_of(plan: Plan, plugins: Plugins) -> list[Part]:
 
 
 def _objective(plugin: LoadedPlugin, spec: ObjectiveSpec) -> Part:
-    return Part(spec.name, plugin.name, spec.terms, spec.optional, blocked=plugin.specs == (spec,))
+    alone = plugin.specs == (spec,)
+    return Part(spec.name, plugin.name, spec.terms, spec.optional, blocked=alone, weighs=bool(spec.terms))
 
 
 def _takes_part(spec: ObjectiveSpec, d3: D3Settings) -> bool:
@@ -70,7 +71,8 @@ def without(plan: Plan, left_out: Collection[Part]) -> Plan:
         for field in WEIGHTS:
             kept = {name: value for name, value in getattr(d3, field).items() if name not in names}
             # An optional objective that nothing names takes no part; any other must be told.
-            silenced: Mapping[str, float] = {} if part.blocked or part.optional else {part.name: 0.0}
+            told = part.weighs and not part.blocked and not part.optional
+            silenced: Mapping[str, float] = {part.name: 0.0} if told else {}
             d3 = replace(d3, **{field: {**kept, **silenced}})
     blocked = {part.plugin for part in left_out if part.blocked}
     return replace(plan, d3=d3, block=(*plan.block, *sorted(blocked - set(plan.block))))

@@ -80,13 +80,19 @@ def variants_of(plan: Plan, plugins: Plugins, gradient_share: float) -> Variants
             kept.append(variant)
         else:
             remarks.append(f"{variant.name} is left out: it is {same.name}")
-    remarks += [
-        f"{part.name}: its plugin {part.plugin} registers more than this objective, so its losses weigh 0 instead of "
-        "the plugin being blocked; a hook of it that changes features would still run"
-        for part in parts
-        if not part.blocked
-    ]
+    remarks += [_remark(part) for part in parts if not part.blocked]
     return Variants(kept, remarks)
+
+
+def _remark(part: Part) -> str:
+    """Say how a part is left out whose plugin must stay."""
+    why = f"{part.name}: its plugin {part.plugin} registers more than this objective, so"
+    if not part.weighs:
+        return f"{why} it cannot be left out; it declares no losses that could weigh 0"
+    return (
+        f"{why} its losses weigh 0 instead of the plugin being blocked; a hook of it that changes features would still "
+        "run"
+    )
 
 
 def _trains(variant: Variant, gradient_share: float) -> str:

@@ -160,6 +160,23 @@ def test_an_objective_that_cannot_be_blocked_alone_is_told(plan):
     assert variants["without-hook"].plan.block == ("hook",)
 
 
+class Silent:
+    """A plugin of two objectives that declare no losses."""
+
+    @hookimpl
+    def register_objectives(self, register):
+        register(ObjectiveSpec("one", "says nothing", lambda _: None))
+        register(ObjectiveSpec("two", "says nothing", lambda _: None))
+
+
+def test_an_objective_that_cannot_be_left_out_is_told_and_never_named_by_a_weight(plan):
+    found = variants_of(plan, load_plugins(environ={}, extra={"silent": Silent()}), SHARE)
+    assert "without-one is left out: it is full" in found.remarks
+    assert any(line.startswith("two: its plugin silent registers more") and "cannot" in line for line in found.remarks)
+    for variant in found.all:
+        assert not {"one", "two"} & variant.plan.d3.weighted
+
+
 def test_what_a_variant_changes_is_said(variants):
     said = {name: variant.says for name, variant in variants.items()}
     assert said["without-class_balanced"] == "class_balanced: false instead of true"
