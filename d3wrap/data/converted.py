@@ -31,16 +31,17 @@ OPTIONAL_TENSORS = ("official_train", "official_val", "teacher_features", "text_
 _AGAIN = "convert the source again (d3wrap data convert)"
 
 
-def write_converted(dataset: GZSLDataset, path: Path, extra: Mapping[str, str] | None = None) -> None:
+def write_converted(dataset: GZSLDataset, path: Path, extra: Mapping[str, Any] | None = None) -> None:
     """Write an unscaled dataset with all its training rows to ``path``, whole or not at all.
 
-    ``extra`` are more entries of text for the header, which :func:`read_converted` passes over.
+    ``extra`` are more entries for the JSON in the header, which :func:`read_converted` passes over.
     """
     if dataset.scaler is not None:
         raise DataError(f"{path}: a scaled dataset cannot be written; load it with scale='none'")
     if dataset.train_fraction != 1:
         raise DataError(f"{path}: a fraction of a dataset cannot be written; load it with train_fraction=1")
     header = {
+        **(extra or {}),
         "version": VERSION,
         "name": dataset.name,
         "class_names": dataset.class_names,
@@ -53,7 +54,7 @@ def write_converted(dataset: GZSLDataset, path: Path, extra: Mapping[str, str] |
         if (value := getattr(dataset, name)) is not None
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={**(extra or {}), "d3wrap": json.dumps(header, ensure_ascii=False)})
+        save_file(tensors, temporary, metadata={"d3wrap": json.dumps(header, ensure_ascii=False)})
 
 
 def read_converted(path: Path, limits: Limits) -> GZSLDataset:

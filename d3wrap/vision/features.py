@@ -118,7 +118,7 @@ def join_features(
 def _write(labelled: Labelled, kept: Sequence[int], features: Tensor, record: Record, out: Path) -> None:
     dataset = filled(labelled.dataset, kept, features, record)
     check_dataset(dataset)
-    write_converted(dataset, out, {ENTRY: record.text()})
+    write_converted(dataset, out, {ENTRY: record.plain()})
 
 
 def filled(dataset: GZSLDataset, kept: Sequence[int], features: Tensor, record: Record) -> GZSLDataset:
@@ -142,7 +142,7 @@ def filled(dataset: GZSLDataset, kept: Sequence[int], features: Tensor, record: 
 def _broken(found: Extracted, names: Sequence[str], source: ImageSource, folder: Path) -> str:
     lines = [f"{names[place]}: {reason}" for place, reason in found.broken.items()]
     listing = folder / "broken.txt"
-    listing.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="surrogateescape")
+    listing.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n  ".join(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ SUFFIX = ".npz"
 
 def write_features(features: Tensor, record: Record, path: Path) -> None:
     """Write features ``[n, d]``, the images' names ``[n]`` and the record of the extraction, whole or not at all."""
-    arrays = {"image_names": np.array(record.images), ENTRY: np.array(record.text())}
+    arrays = {"image_names": np.array(record.images), ENTRY: np.array(json.dumps(record.plain(), ensure_ascii=False))}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, features=features.numpy(), **arrays)
 
@@ -32,12 +33,12 @@ def read_features(path: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[Tensor, 
     first_bytes(path, 1, limits)
     try:
         with np.load(path, allow_pickle=False) as file:
-            features, text = file["features"], str(file[ENTRY])
+            features, found = file["features"], json.loads(str(file[ENTRY]))
     except KeyError as error:
         raise DataError(f"{path}: has no array {error}; expected a file of `d3wrap features extract`") from error
     except Exception as error:  # numpy has no common base for what a damaged file does to it
         raise DataError(f"{path}: cannot be read as .npz ({error})") from error
-    record = Record.parse(text, str(path))
+    record = Record.parse(found, str(path))
     if features.dtype != np.float32 or features.ndim != 2 or len(features) != len(record.images):
         raise DataError(
             f"{path}: features is {features.dtype} of shape {features.shape}, expected float32 and "

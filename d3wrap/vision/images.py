@@ -79,10 +79,10 @@ class ImageSource:
             raise DataError(
                 f"{self.path}: no image {name!r}; it has {len(self):,}: {self.names[0]!r} … {self.names[-1]!r}"
             )
-        size = self._files[name].stat().st_size if self._members is None else self._members[name].file_size
-        if size > MAX_BYTES:
-            raise BrokenImageError(name, f"has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
         try:
+            size = self._files[name].stat().st_size if self._members is None else self._members[name].file_size
+            if size > MAX_BYTES:
+                raise BrokenImageError(name, f"has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
             return self._files[name].read_bytes() if self._members is None else self._zip().read(self._members[name])
         except _DAMAGED as error:
             raise BrokenImageError(name, f"cannot be read ({error})") from error
@@ -98,12 +98,14 @@ class ImageSource:
         """
         lines = []
         for name in names:
-            if self._members is None:
+            if self._members is not None:
+                lines.append(f"{name}\0{self._members[name].file_size}\0{self._members[name].CRC}")
+            elif self._files[name].is_file():
                 status = self._files[name].stat()
                 lines.append(f"{name}\0{status.st_size}\0{status.st_mtime_ns}")
             else:
-                lines.append(f"{name}\0{self._members[name].file_size}\0{self._members[name].CRC}")
-        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+                lines.append(f"{name}\0gone")
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _zip(self) -> zipfile.ZipFile:
         """Return the open archive; each process opens its own, since forks would share one position in the file."""

@@ -112,7 +112,7 @@ def _load(library: Any, label: str, model: nn.Module, file: Path) -> None:
         read_state(file)  # says what is wrong with a file; open_clip would not
     try:
         library.load_checkpoint(model, str(file), strict=True, weights_only=True)
-    except (RuntimeError, KeyError, ValueError, AttributeError, OSError) as error:
+    except (RuntimeError, KeyError, ValueError, AttributeError, AssertionError, OSError) as error:
         raise DataError(f"{file}: does not fit {label}: {' '.join(str(error).split())[:400]}") from error
 
 

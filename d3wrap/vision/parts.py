@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,6 @@ class Parts:
             return None
         broken = {int(place): reason for place, reason in details["broken"].items()}
         return Part(features, tuple(details["digests"]), broken)
-
-    def done(self, starts: Sequence[int]) -> list[int]:
-        """Return those of ``starts`` that have a part."""
-        return [start for start in starts if self._file(start).is_file()]
 
     def remove(self) -> None:
         """Remove the folder."""

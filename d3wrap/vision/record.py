@@ -20,7 +20,7 @@ from d3wrap.vision.extraction import Extracted, Pace
 from d3wrap.vision.image_model import ImageModel
 from d3wrap.vision.images import ImageSource
 
-ENTRY = "d3wrap_extraction"
+ENTRY = "extraction"
 """Name of the record in the header of a dataset's file, and of the array in a file of features alone."""
 SHOWN = 5
 
@@ -42,7 +42,7 @@ def settings_of(model: ImageModel, pace: Pace) -> dict[str, Any]:
 
 def identity(model: ImageModel, pace: Pace, source: ImageSource, names: Sequence[str]) -> dict[str, Any]:
     """Return what must be the same for an extraction to go on: the settings, and which images in which order."""
-    listed = hashlib.sha256("\n".join(names).encode(errors="surrogateescape")).hexdigest()
+    listed = hashlib.sha256("\n".join(names).encode()).hexdigest()
     images = {"source": str(source.path.resolve()), "count": len(names), "sha256 of names": listed}
     return {**settings_of(model, pace), "images": images}
 
@@ -80,7 +80,7 @@ class Record:
     def images_sha256(self) -> str:
         """Return one hash over all images, their names and their order."""
         lines = (f"{name} {digest}" for name, digest in zip(self.images, self.digests, strict=True))
-        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def provenance(self) -> dict[str, str]:
         """Return it in a few lines, as a dataset's provenance has them."""
@@ -102,18 +102,18 @@ class Record:
             lines["left out"] = f"{len(self.broken)} broken images: {', '.join(list(self.broken)[:SHOWN])}{more}"
         return lines
 
-    def text(self) -> str:
-        """Return it as JSON."""
-        return json.dumps({"version": 1, **vars(self)}, ensure_ascii=False)
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {"version": 1, **vars(self)}
 
     @classmethod
-    def parse(cls, text: str, where: str) -> Record:
-        """Return the record in a text; raises :class:`~d3wrap.errors.DataError` for another one."""
+    def parse(cls, found: Any, where: str) -> Record:
+        """Return the record that :meth:`plain` gave; raises :class:`~d3wrap.errors.DataError` for another one."""
         try:
-            found = json.loads(text)
-            if found.pop("version") != 1:
+            parts = dict(found)
+            if parts.pop("version") != 1:
                 raise ValueError("it is of another version")
-            record = cls(**{**found, "images": tuple(found["images"]), "digests": tuple(found["digests"])})
+            record = cls(**{**parts, "images": tuple(parts["images"]), "digests": tuple(parts["digests"])})
             if len(record.images) != len(record.digests):
                 raise ValueError("it has as many names as hashes of images")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -130,15 +130,16 @@ def read_record(path: str | os.PathLike[str]) -> Record | None:
     try:
         if source.suffix == ".npz":
             with np.load(source, allow_pickle=False) as file:
-                text = str(file[ENTRY]) if ENTRY in file else None
+                found = json.loads(str(file[ENTRY])) if ENTRY in file else None
         else:
             with safe_open(source, framework="numpy") as opened:
-                text = (opened.metadata() or {}).get(ENTRY)
+                header = (opened.metadata() or {}).get("d3wrap")
+            found = json.loads(header).get(ENTRY) if header else None
     except (SafetensorError, OSError, ValueError, EOFError) as error:
         raise DataError(f"{source}: cannot be read ({error})") from error
     except Exception as error:  # zipfile.BadZipFile and what else a damaged archive leads to
         raise DataError(f"{source}: is damaged ({error})") from error
-    return None if text is None else Record.parse(text, str(source))
+    return None if found is None else Record.parse(found, str(source))
 
 
 def image_names(path: str | os.PathLike[str]) -> tuple[str, ...] | None:

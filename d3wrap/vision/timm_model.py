@@ -104,7 +104,7 @@ def _with_weights(timm: Any, name: str, settings: Any, state: dict[str, Tensor],
             network = timm.create_model(
                 name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=classes
             )  # fmt: skip
-        except (RuntimeError, KeyError, ValueError, AttributeError) as error:
+        except (RuntimeError, KeyError, ValueError, AttributeError, AssertionError) as error:
             fault = fault or error
             continue
         network.reset_classifier(0)
