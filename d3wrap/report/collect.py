@@ -79,8 +79,12 @@ class Comparison:
         """The classifier of the verdict: the softmax classifier, else the first that was measured."""
         return "softmax" if "softmax" in self.classifiers else self.classifiers[0]
 
+    def find(self, classifier: str, metric: str) -> SummaryRow | None:
+        """Return one line of the summary, ``None`` where not all runs have the metric."""
+        return next((row for row in self.summary if (row.classifier, row.metric) == (classifier, metric)), None)
+
     def row(self, classifier: str, metric: str) -> SummaryRow:
-        """Return one line of the summary."""
+        """Return one line of the summary, of a metric that every run has."""
         return next(row for row in self.summary if (row.classifier, row.metric) == (classifier, metric))
 
     def by_seed(self, arm: str, classifier: str) -> dict[int, RunResult]:

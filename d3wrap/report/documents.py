@@ -8,7 +8,7 @@ from d3wrap.report.booktabs import HEAD, latex_table
 from d3wrap.report.collect import Comparison
 from d3wrap.report.facts import facts
 from d3wrap.report.overview import Overview, overview
-from d3wrap.report.remarks import beside, beyond_reach, beyond_seeds, budgets, multiplicity, other_steps
+from d3wrap.report.remarks import beyond_reach, multiplicity, remarks
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.text import markdown
 from d3wrap.report.verdict import Verdict, overall, together, verdicts
@@ -37,8 +37,7 @@ def markdown_report(comparisons: Sequence[Comparison]) -> str:
         parts += [
             f"## {markdown(comparison.title)}",
             f"**{markdown(judged.sentence)}**",
-            *map(markdown, filter(None, [beyond_seeds(comparison), budgets(comparison), other_steps(comparison)])),
-            markdown(beside(comparison)),
+            *map(markdown, remarks(comparison)),
             "\n".join([_row(HEADINGS), _row(["---", "---", *["---:"] * (len(HEADINGS) - 2)]), *rows]),
             _caption(comparisons),
             "\n".join(f"- {name}: {markdown(value)}" for name, value in facts(comparison) if name in SHARED),

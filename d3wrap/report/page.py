@@ -20,7 +20,7 @@ from d3wrap.report.figure import Figure
 from d3wrap.report.numbers import percent, signed
 from d3wrap.report.overview import overview
 from d3wrap.report.pictures import PictureRow, picture_rows
-from d3wrap.report.remarks import beside, beyond_reach, beyond_seeds, budgets, multiplicity, other_steps
+from d3wrap.report.remarks import beyond_reach, multiplicity, remarks
 from d3wrap.report.results_figures import confusion, curves, differences
 from d3wrap.report.tables import Line, lines
 from d3wrap.report.training_figures import losses
@@ -32,10 +32,7 @@ class Section(NamedTuple):
 
     comparison: Comparison
     verdict: Verdict
-    beyond_seeds: str
-    budgets: str
-    other_steps: str
-    beside: str
+    remarks: Sequence[str]
     lines: Sequence[Line]
     facts: Sequence[tuple[str, str]]
     differences: Sequence[Figure]
@@ -60,10 +57,7 @@ def section(comparison: Comparison, judged: Verdict) -> Section:
     return Section(
         comparison=comparison,
         verdict=judged,
-        beyond_seeds=beyond_seeds(comparison),
-        budgets=budgets(comparison),
-        other_steps=other_steps(comparison),
-        beside=beside(comparison),
+        remarks=remarks(comparison),
         lines=lines(comparison),
         facts=facts(comparison),
         differences=[differences(comparison, name) for name in comparison.classifiers],

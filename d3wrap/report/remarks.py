@@ -9,14 +9,34 @@ from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.statistics import out_of_reach, paired_difference
 from d3wrap.errors import DataError
 from d3wrap.report.collect import ARMS, Comparison
-from d3wrap.report.numbers import interval, seeds, signed
+from d3wrap.report.numbers import interval, percent, seeds, signed
 from d3wrap.report.verdict import METRIC, judge
 
 ENOUGH_FOR_BOOTSTRAP = 10
 """Seeds from which the interval of a bootstrap is about as wide as it says."""
 
 
-def beside(comparison: Comparison) -> str:
+def remarks(comparison: Comparison) -> list[str]:
+    """Return what is said beside the verdict, in the order it is read."""
+    found = (beyond_seeds, budgets, other_steps, calibrated, unmoved)
+    return [said for remark in found if (said := remark(comparison))]
+
+
+def calibrated(comparison: Comparison) -> str:
+    """Say what is left of the change where both arms are calibrated; empty where no γ was chosen."""
+    row = comparison.find(comparison.headline, f"{METRIC}_gamma")
+    if row is None:
+        return ""
+    found = row.difference
+    limits = f" (95 % interval {interval(found)})" if found.low is not None else ""
+    return (
+        f"With each arm calibrated by the γ of its validation worlds, {METRIC} is {percent(row.baseline_mean)} without "
+        f"D³ and {percent(row.enhanced_mean)} with it, a change of {signed(found.mean)} points{limits}: "
+        f"{judge(found, found.wilcoxon_p).sentence}."
+    )
+
+
+def unmoved(comparison: Comparison) -> str:
     """Say what the headline number leaves open: whether the model is better, or only its bias moved."""
     row = comparison.row(comparison.headline, "AUSUC").difference
     limits = f" (95 % interval {interval(row)})" if row.low is not None else ""

@@ -5,7 +5,7 @@ import pytest
 
 from d3wrap.comparison.statistics import paired_difference
 from d3wrap.report.collect import collect
-from d3wrap.report.remarks import beside, beyond_seeds, budgets, multiplicity, other_steps
+from d3wrap.report.remarks import beyond_seeds, budgets, calibrated, multiplicity, other_steps, remarks
 from d3wrap.report.verdict import judge, overall, together, verdicts
 
 
@@ -104,7 +104,24 @@ def test_together_names_the_probability_of_improvement(make_folder):
 
 
 def test_h_is_never_left_alone(comparisons):
-    assert "AUSUC, which no such shift changes, changed by +" in beside(comparisons[0])
+    assert "AUSUC, which no such shift changes, changed by +" in remarks(comparisons[0])[-1]
+
+
+def test_what_calibration_leaves_is_said(make_folder, comparisons):
+    assert calibrated(comparisons[0]) == ""
+    folder = make_folder("calibrated", seeds=6)
+    path = folder / "results.json"
+    stored = json.loads(path.read_text())
+    for run in stored["runs"]:
+        gain = 0.02 + 0.002 * run["seed"] if run["arm"] == "enhanced" else 0.0
+        run.update(gamma=1.0, U_gamma=0.5, S_gamma=0.5, H_gamma=0.5 + gain)
+    path.write_text(json.dumps(stored))
+    (one,) = collect([folder])
+    assert calibrated(one) == (
+        "With each arm calibrated by the γ of its validation worlds, H is 50.0 without D³ and 52.5 with it, a change "
+        "of +2.5 points (95 % interval +2.1 to +2.9): a reliable rise (exact Wilcoxon p = 0.031)."
+    )
+    assert calibrated(one) in remarks(one)
 
 
 def test_classes_and_images_are_drawn_anew_too(comparisons, make_folder):
