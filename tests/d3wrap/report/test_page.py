@@ -127,6 +127,7 @@ def test_what_was_chosen_stands_at_the_foot(make_folder):
     (folder / "clswgan/seed-0/baseline/choice.json").write_text('{"criterion": "AUSUC"}')
     page = Page(html_page(collect([folder])))
     assert "seed 0, baseline: what was chosen, and from what" in page.text
+    assert "What each of the 12 runs was made of, and what it chose" in page.text
     assert any("AUSUC" in text for text in page.contents["pre"])
     assert "steps 300" in page.text
     assert "samples per unseen class 50" in page.text
