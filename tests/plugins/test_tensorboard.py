@@ -181,3 +181,19 @@ def test_the_command_trains_and_logs(tmp_path, monkeypatch):
             result.stderr
         )
         assert not (tmp_path / "two").exists()
+
+
+def test_it_may_be_asked_for_when_a_comparison_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--data", "synthetic:classes=6,unseen=2,dim=8,samples=20", "--device", "cpu", "--protocol", "fixed"]
+    options += ["--set", "steps=4", "--set", "hidden=8", "--d3", "teacher_epochs=1", "--log-every", "2", "--seeds", "1"]
+    compare = ["compare", *options, "--classifier", "softmax", "--out", "out"]
+    result = CliRunner().invoke(main, compare, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    baseline, enhanced = (tmp_path / "out" / "clswgan" / "seed-0" / arm for arm in ("baseline", "enhanced"))
+    (enhanced / "result.json").unlink()  # as if it had been killed while it was measured
+    result = CliRunner().invoke(main, [*compare, "--log-to", "tensorboard"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    check_losses(enhanced)
+    assert len(read(enhanced).Scalars("softmax/H")) == 1
+    assert not list(baseline.glob(FILES))
