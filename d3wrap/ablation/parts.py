@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from d3wrap.comparison.run import Plan
 from d3wrap.manager import LoadedPlugin, Plugins
@@ -73,6 +74,7 @@ def without(plan: Plan, left_out: Collection[Part]) -> Plan:
             # An optional objective that nothing names takes no part; any other must be told.
             told = part.weighs and not part.blocked and not part.optional
             silenced: Mapping[str, float] = {part.name: 0.0} if told else {}
-            d3 = replace(d3, **{field: {**kept, **silenced}})
+            changed: dict[str, Any] = {field: {**kept, **silenced}}
+            d3 = replace(d3, **changed)
     blocked = {part.plugin for part in left_out if part.blocked}
     return replace(plan, d3=d3, block=(*plan.block, *sorted(blocked - set(plan.block))))

@@ -165,4 +165,4 @@ def _variant(stored: Any) -> Ablated:
         raise DataError(f"variant {stored['name']}: runs: {error}") from error
     if not runs:
         raise DataError(f"variant {stored['name']}: runs: expected at least one")
-    return Ablated(*(stored[key] for key in list(kinds)[:-1]), runs)
+    return Ablated(stored["name"], stored["kind"], stored["says"], stored["block"], stored["d3"], runs)

@@ -12,7 +12,7 @@ from d3wrap.ablation.parts import WEIGHTS, Part, parts_of, without
 from d3wrap.comparison.run import Arm, Plan
 from d3wrap.errors import ConfigError, did_you_mean
 from d3wrap.manager import Plugins
-from d3wrap.settings import D3Settings
+from d3wrap.settings import D3Settings, Formulation
 
 BASELINE, FULL, RELEASED = "baseline", "full", "released"
 Kind = Literal["reference", "objective", "correction"]
@@ -123,10 +123,9 @@ def _objectives(plan: Plan, parts: Sequence[Part]) -> list[Variant]:
 def _corrections(plan: Plan, parts: Sequence[Part], gradient_share: float) -> list[Variant]:
     """Return each correction off; all off, as released; and all off but one."""
     base = plan.d3
-    forms = {
-        name: replace(base, formulation=name, **{c: None for c in CORRECTIONS if c != "weights"})
-        for name in ("released", "corrected")
-    }
+    unset: dict[str, Any] = {c: None for c in CORRECTIONS if c != "weights"}
+    names: tuple[Formulation, ...] = ("released", "corrected")
+    forms = {name: replace(base, formulation=name, **unset) for name in names}
     values = {name: _values(d3, parts, gradient_share) for name, d3 in forms.items()}
     full = _values(base, parts, gradient_share)
 
@@ -161,10 +160,10 @@ def _values(d3: D3Settings, parts: Sequence[Part], gradient_share: float) -> dic
 
 
 def _with(d3: D3Settings, correction: str, value: Any) -> D3Settings:
-    if correction != "weights":
-        return replace(d3, **{correction: value})
-    # What was asked for term by term stays.
-    return replace(d3, **{field: {**value[field], **getattr(d3, field)} for field in WEIGHTS})
+    changed: dict[str, Any] = {correction: value}
+    if correction == "weights":  # what was asked for term by term stays
+        changed = {field: {**value[field], **getattr(d3, field)} for field in WEIGHTS}
+    return replace(d3, **changed)
 
 
 def _said(value: Any) -> str:

@@ -100,7 +100,8 @@ def ablate(
     dataset = prepare.load(on_this_machine(options, executor))
     backbone, _ = build(plan, dataset, "baseline", seeds[0], plugins)
     known = variants_of(plan, plugins, backbone.gradient_share)
-    kinds: list[Kind] = [*(["objective"] if objectives else []), *(["correction"] if corrections else [])]
+    asked: dict[Kind, bool] = {"objective": objectives, "correction": corrections}
+    kinds = [kind for kind, wanted in asked.items() if wanted]
     variants = known.chosen(kinds, only)
     runs = f"{counted(len(variants), 'variant')} × {counted(len(seeds), 'seed')} = {len(variants) * len(seeds)} runs"
     if listed:

@@ -58,8 +58,8 @@ def _table(rows: Sequence[SummaryRow]) -> Table:
 def _add_section(table: Table, heading: str, columns: Mapping[str, SummaryRow]) -> None:
     n = next(iter(columns.values())).difference.n
     lines: dict[str, Callable[[SummaryRow], Text]] = {
-        "baseline": lambda row: spread(row.baseline_mean, row.baseline_std),
-        "enhanced": lambda row: spread(row.enhanced_mean, row.enhanced_std),
+        "baseline": lambda row: Text(spread(row.baseline_mean, row.baseline_std)),
+        "enhanced": lambda row: Text(spread(row.enhanced_mean, row.enhanced_std)),
         "change": lambda row: change(row.difference),
     }
     if n > 1:
