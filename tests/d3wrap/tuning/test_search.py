@@ -91,6 +91,15 @@ def test_without_its_journal_nothing_is_trained_again(tuning_of, tmp_path, fake)
     assert executor.done == []
 
 
+def test_half_written_files_of_a_killed_search_are_removed(tuning_of, tmp_path, fake):
+    search(tuning_of(trials=1), tmp_path, fake())
+    left = [tmp_path / ".trials.jsonl.x.tmp", tmp_path / "trials" / "baseline" / "0" / ".parameters.json.y.tmp"]
+    for path in left:
+        path.touch()
+    search(tuning_of(trials=1), tmp_path, fake())
+    assert not any(path.exists() for path in left)
+
+
 def test_more_trials_go_on_and_fewer_are_refused(tuning_of, tmp_path, fake):
     first = search(tuning_of(trials=2), tmp_path, fake())
     executor, told = fake(), []
