@@ -145,7 +145,8 @@ def _unit(rows: Tensor, names: Sequence[str]) -> Tensor:
     empty = [name for name, norm in zip(names, norms.squeeze(1).tolist(), strict=True) if norm < 1e-9]
     if empty:
         raise DataError(
-            f"{listed(empty)}: nothing in the texts tells it from other classes; describe it, or use {{name}}"
+            f"{listed(empty)}: the encoder finds nothing there that tells it from other classes; describe it, use "
+            "{name} in the template, or keep more dimensions (tfidf: --set dims=0)"
         )
     return rows / norms
 

@@ -24,7 +24,7 @@ ROW, SMALLEST, LARGEST = 0.1, 4.6, 9.0
 """Inches of a class in the matrix of cosines, and how small and large that may be."""
 NAMES = 120
 """Classes beyond which names would not be legible."""
-LINE, LETTER = 0.19, 0.066
+LINE, LETTER = 0.19, 0.07
 """Inches of a line of the table of neighbours, and of one of its letters."""
 LISTED, SHOWN = 24, 3
 """Classes in the table, and neighbours of each."""
@@ -83,28 +83,29 @@ class _Page:
     def __init__(self, figure: type[Any], colours: Any, found: Diagnosis, other: Diagnosis | None) -> None:
         self.colours = colours
         count = len(found.names)
-        self.side = min(max(ROW * count, SMALLEST), LARGEST)
-        self.letters = min(8.0, 0.8 * 72 * self.side / count)
-        longest = max(len(spoken(name)) for name in found.names) if count <= NAMES else 0
-        self.left = 2 * MARGIN + longest * self.letters * 0.56 / 72
-        self.lines = min(count, LISTED)
-        self.near = min(SHOWN, len(found.neighbours[0]))
+        self.lines, self.near = min(count, LISTED), min(SHOWN, len(found.neighbours[0]))
         self.column = LETTER * (max(len(_short(name)) for name in found.names) + 6)
-        table = TITLE + LINE * (self.lines + 2)
         across = self.column * (1 + self.near * (1 if other is None else 2))
+        table = TITLE + LINE * (self.lines + 2)
+        size = min(max(table - TITLE, 2.6), 4.6)
+        longest = max(len(spoken(name)) for name in found.names) if count <= NAMES else 0
+        # One matrix is drawn as high as what is beside it, two as wide as what is below them.
+        fitting = 3.2 + table - TITLE if other is None else (size + across - GAP) / 2
+        self.side = min(max(ROW * count, fitting, SMALLEST), LARGEST)
+        self.letters = min(8.0, 0.8 * 72 * self.side / count)
+        self.left = 2 * MARGIN + longest * LETTER * self.letters / 8
         beside = self.left + self.side + GAP
         if other is None:
             across = max(across, 4.5)
             self.plot = (beside + 0.2, TITLE, across - 0.6, 2.2)
-            self.table = (beside, TITLE + 2.2 + 1.2)
+            self.table = (beside, TITLE + 2.2 + 1.0)
             width, height = beside + across, max(TITLE + self.side, self.table[1] + table) + MARGIN
         else:
-            below = TITLE + self.side + GAP + 0.25
-            size = min(max(table - TITLE, 2.6), 4.6)
-            self.plot = (self.left, below + TITLE, size, size)
-            self.table = (self.left + size + GAP, below)
+            top = TITLE + self.side + 0.6
+            self.plot = (self.left, top + TITLE, size, size)
+            self.table = (self.left + size + GAP, top)
             width = max(beside + self.side + GAP, self.table[0] + across)
-            height = below + max(table, size + TITLE + 0.3) + MARGIN
+            height = top + max(table, size + TITLE + 0.5) + MARGIN
         self.width, self.height = width + MARGIN, height
         self.figure = figure(figsize=(self.width, self.height))
 
