@@ -16,7 +16,7 @@ from d3wrap.cli.doing import threads_of_a_run
 from d3wrap.cli.out_folder import new_name, open_folder
 from d3wrap.cli.run_options import checkpoint_option, executor_options
 from d3wrap.config import Override, apply_overrides
-from d3wrap.distilling.export import export_features
+from d3wrap.distilling.export import draw_neighbours, export_features
 from d3wrap.distilling.job import DistillJob, do_job, opened
 from d3wrap.distilling.opening import Source
 from d3wrap.distilling.recipe import parse_recipe
@@ -44,6 +44,7 @@ def distill(
     out: Path | None,
     overwrite: bool,
     export: bool,
+    pictures: bool,
     **options: Any,
 ) -> None:
     """Distil a teacher's features into a small student, and measure it on classes it was never trained on.
@@ -111,6 +112,11 @@ def distill(
             path = job.folder / "features.safetensors"
             export_features(job, opened(job), path)
             click.echo(f"{job.label}: features in {path}")
+    if pictures:
+        for job in jobs:
+            path = job.folder / "neighbours.png"
+            draw_neighbours(job, opened(job), path)
+            click.echo(f"{job.label}: neighbours in {path}")
     order = {recipe.label: place for place, recipe in enumerate(parsed)}
     results.sort(key=lambda one: (order[one.recipe], one.seed))
     write_json(folder / "results.json", {"recipes": summary(results), "command": sys.argv})

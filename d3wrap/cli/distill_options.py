@@ -93,6 +93,9 @@ distill_options = _group(
     ),
     click.option("--overwrite", is_flag=True, help="Remove an earlier run in --out."),
     click.option(
+        "--pictures", is_flag=True, help="Also draw what is near images of unseen classes, to teacher and student."
+    ),
+    click.option(
         "--export", is_flag=True, help="Also write each student's features as a dataset for `d3wrap compare --data`."
     ),
 )

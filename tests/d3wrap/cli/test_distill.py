@@ -25,7 +25,7 @@ def out(tmp_path):
 
 def test_recipes_from_one_seed_are_shown_side_by_side_and_gone_on_with(out):
     arguments = [*QUICK, "--recipe", "cls", "--recipe", "cls+mse", "--weight", "vl-mse=0.5", "--out", str(out)]
-    done = run(*arguments, "--export")
+    done = run(*arguments, "--export", "--pictures")
     assert done.exit_code == 0, done.output
     assert "recipe 2: cls+mse@own" in done.output
     assert "zero-shot" in done.output
@@ -33,6 +33,7 @@ def test_recipes_from_one_seed_are_shown_side_by_side_and_gone_on_with(out):
     found = json.loads((out / "results.json").read_text())["recipes"]
     assert [one["recipe"] for one in found] == ["cls@own", "cls+mse@own"]
     assert (out / "cls@own" / "seed-0" / "features.safetensors").exists()
+    assert (out / "cls@own" / "seed-0" / "neighbours.png").exists()
     manifest = json.loads((out / "cls+mse@own" / "seed-0" / "manifest.json").read_text())
     assert manifest["config"]["weights"] == {"vl-mse": 0.5}
     again = run(*arguments)
