@@ -58,6 +58,6 @@ def _again(encoder: TextEncoder) -> None:
 def _reordered(encoder: TextEncoder) -> None:
     rows, others = _encoded(encoder, TEXTS), _encoded(encoder, TEXTS[::-1]).flip(0)
     # Cosines, since a basis that is found from the texts may be another one.
-    cosines, again = (torch.nn.functional.normalize(one.double(), dim=1) for one in (rows, others))
+    cosines, again = (torch.nn.functional.normalize(one.detach().double(), dim=1) for one in (rows, others))
     apart = float((cosines @ cosines.T - again @ again.T).abs().max())
     require(apart < 1e-3, f"cosines between rows change by {apart:.2g} with the order of the texts")
