@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from d3wrap.contract_encoder import TEXTS
+from d3wrap.vision.importing import mend_torchvision
+
+mend_torchvision()  # before transformers meets it
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
