@@ -91,6 +91,8 @@ def test_over_one_dataset_and_share_nothing_is_summed_up(make_runs):
     assert together(make_runs([0]) + make_runs([0], generator="cvae")) == []
     one = together(make_runs([0]) + make_runs([0], dataset="digits"))
     assert [(each.generator, each.comparisons) for each in one] == [("clswgan", 2)]
+    other = together(make_runs([0]) + make_runs([0], dataset="digits") + make_runs([0], generator="cvae"))
+    assert [(each.generator, each.comparisons) for each in other] == [("clswgan", 2), ("", 3)]
 
 
 def test_the_tables_of_a_sweep(sweep):
