@@ -124,8 +124,14 @@ def test_after_the_timeout_no_pair_is_begun(tuning_of, tmp_path, fake):
 
 
 def test_a_pair_that_was_begun_is_finished_whatever_the_time(tuning_of, tmp_path, fake):
+    """Killed after the second trial of the baseline, six of five seconds are over; the other arm still has its own."""
+
+    def stop(trial, _):
+        if (trial.arm, trial.number) == ("baseline", 1):
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        search(tuning_of(trials=9, timeout=5.0), tmp_path, fake(stop=7, seconds=1.0))
+        search(tuning_of(trials=9, timeout=5.0), tmp_path, fake(), on_trial=stop)
     found = search(tuning_of(trials=9, timeout=5.0), tmp_path, fake())
     assert {arm: len(trials) for arm, trials in found.items()} == {"baseline": 2, "enhanced": 2}
 
