@@ -86,7 +86,7 @@ def ablate(
     \b
     Start here:
       d3wrap ablate --list
-      d3wrap ablate --objectives --seeds 6 --jobs 4 --out runs/objectives
+      d3wrap ablate --objectives --seeds 9 --jobs 4 --out runs/objectives
       d3wrap ablate --data data/CUB --features res101 --only without-o2dbd,released --seeds 6
 
     Writes ablation.json and ablation.csv, and for every run a folder, seed-N/VARIANT. Stopped or killed, the same
