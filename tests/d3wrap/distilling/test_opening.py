@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import zipfile
 
@@ -137,9 +138,28 @@ def test_images_that_a_benchmark_names_are_found(tmp_path):
 
 
 def test_a_network_can_be_the_teacher_and_looks_at_crops(tmp_path):
-    pytest.importorskip("timm")
-    path = archive(tmp_path / "images.zip", [f"{place:04}.png" for place in range(1797)], size=4)
-    source = Source("digits", {"own": "own"}, images=str(path), teacher="timm:test_resnet", teacher_random_weights=0)
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 4
+    np.savez(
+        tmp_path / "few.npz",
+        features=rng.normal(size=(24, 3)).astype(np.float32),
+        labels=labels,
+        semantics=rng.normal(size=(4, 2)).astype(np.float32),
+        unseen=np.array([3]),
+    )
+    path = archive(tmp_path / "images.zip", [f"{place:04}.png" for place in range(24)], size=4)
+    source = Source(
+        str(tmp_path / "few.npz"),
+        {"own": "own"},
+        images=str(path),
+        teacher="timm:test_resnet",
+        teacher_random_weights=0,
+    )
     data = open_data(source, DistillSettings(size=4, crop=4), "cpu")
     assert isinstance(data.teacher, LiveTeacher)
-    assert data.texts["own"].shape == (10, data.teacher.width)
+    assert data.texts["own"].shape == (4, data.teacher.width)
+    assert data.teacher.centre is not None
+    plain = open_data(source, DistillSettings(size=4, crop=4, centred=False), "cpu")
+    assert plain.teacher.centre is None
