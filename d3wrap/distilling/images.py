@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from d3wrap.data.xlsa17_files import find_sources
 from d3wrap.errors import DataError
 from d3wrap.vision.images import ImageSource, load_images
 from d3wrap.vision.matching import match_images
+from d3wrap.vision.record import image_names
 
 
 def images_of(
@@ -29,9 +31,9 @@ def images_of(
     """Return the images of a dataset's rows, uint8 ``[rows, 3, size, size]``.
 
     ``images`` is a folder or a zip file. Where the dataset is a folder of xlsa17 files, their ``image_files`` says
-    which image a row is; else the images in natural order of their names are the rows, as many as there are. ``cache``
-    is a folder where the pixels are kept and mapped into memory. Raises :class:`~d3wrap.errors.DataError` where images
-    and rows do not match.
+    which image a row is, and where `d3wrap features extract` made it, its record; else the images in natural order of
+    their names are the rows, as many as there are. ``cache`` is a folder where the pixels are kept and mapped into
+    memory. Raises :class:`~d3wrap.errors.DataError` where images and rows do not match.
     """
     available = ImageSource(images)
     names = _named(source, features, split)
@@ -46,9 +48,11 @@ def images_of(
     return load_images(available, [available.names[place] for place in places], size=size, cache=cache)
 
 
-def _named(source: str, features: str | None, split: str | None) -> list[str] | None:
-    """Return the rows' images as a folder of xlsa17 files names them, ``None`` where nothing does."""
+def _named(source: str, features: str | None, split: str | None) -> Sequence[str] | None:
+    """Return the rows' images as a folder of xlsa17 files or a record of extraction names them, else ``None``."""
     folder = Path(source).expanduser()
+    if folder.is_file():
+        return image_names(folder)
     if not folder.is_dir():
         return None
     with tempfile.TemporaryDirectory() as scratch:

@@ -20,11 +20,12 @@ import d3wrap
 from d3wrap.cli import main
 from d3wrap.cli.features import extract as extract_command
 from d3wrap.cli.features import join as join_command
+from d3wrap.distilling.images import images_of
 from d3wrap.errors import ConfigError, DataError, MissingExtraError
 from d3wrap.vision import extraction
 from d3wrap.vision.features import extract_features
 from d3wrap.vision.features_file import read_features
-from d3wrap.vision.images import ImageSource
+from d3wrap.vision.images import ImageSource, load_images
 from d3wrap.vision.importing import import_extra
 from d3wrap.vision.loading import ModelOptions, load_image_model
 from d3wrap.vision.preprocessing import Wishes
@@ -140,6 +141,16 @@ def test_random_weights_are_said_aloud(zoo, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Warning: these weights are random" in done.output
     assert read_record(tmp_path / "z.npz").settings["weights"]["from"] == "random, seed 5"
+
+
+def test_distillation_finds_the_image_of_each_row(typed, zoo, zoo_semantics, tmp_path):
+    names = [f"{name}/{name}{index}.png" for index in (2, 1, 3) for name in ("emu", "cat")]
+    splits = ["test_unseen", "train", "test_unseen", "test_seen", "test_unseen", "train"]
+    lines = [f"{name},{name[:3]},{split}\n" for name, split in zip(names, splits, strict=True)]
+    (tmp_path / "r.csv").write_text("image,class,split\n" + "".join(lines))
+    assert typed("--semantics", zoo_semantics, "--rows", tmp_path / "r.csv").exit_code == 0
+    found = images_of(zoo, str(tmp_path / "zoo.safetensors"), 6, size=6)
+    assert torch.equal(found, load_images(zoo, names, size=6))
 
 
 # --- broken images -------------------------------------------------------------------------------------------------
@@ -365,6 +376,23 @@ def test_the_page_names_only_options_that_exist():
     known = {name for one in (extract_command, join_command) for option in one.params for name in option.opts}
     known |= {"--data", "--teacher-features", "--extra-index-url", "--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known == set()
+
+
+def test_the_python_of_the_page_runs(zoo, zoo_semantics, tmp_path, monkeypatch):
+    try:
+        import_extra("timm", "timm", "timm", "the test")
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    monkeypatch.chdir(tmp_path)
+    zoo_semantics.rename("classes.npz")
+    with zipfile.ZipFile("photos.zip", "w") as archive:
+        for path in zoo.rglob("*.png"):
+            archive.write(path, path.relative_to(zoo))
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(compile(code.replace("timm:resnet18", "timm:test_resnet"), "features.md", "exec"), names)
+    assert names["pixels"].shape == (15, 3, 64, 64)
+    assert len(d3wrap.load_dataset("mine.safetensors").unseen) == 2
 
 
 def test_the_file_holds_the_tensors_of_any_dataset(typed, tmp_path, as_dataset):

@@ -9,6 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from d3wrap.errors import ConfigError, DataError
@@ -86,6 +88,12 @@ def test_links_are_followed_but_not_in_circles(folder):
     (folder / "twin").symlink_to(folder / "b")
     (folder / "one.png").symlink_to(folder / "a" / "x.png")
     assert set(ImageSource(folder).names) == {*NAMES, "twin/img2.PNG", "twin/img10.png", "one.png"}
+
+
+def test_a_name_that_cannot_be_written_down_is_refused(folder):
+    (folder / "a\nb.png").write_bytes(b"")
+    with pytest.raises(DataError, match="characters that cannot be written as text; rename it"):
+        ImageSource(folder)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +281,23 @@ def test_pixels_without_a_range_are_refused():
     wide = Image.fromarray(np.full((4, 4), 70_000, np.int32))
     with pytest.raises(BrokenImageError, match=r"grey values 70000 … 70000, expected 0 … 65535"):
         decode(encoded(wide, "TIFF"), "x")
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "PPM", "WEBP"]),
+    st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=8),
+    st.integers(0, 2000),
+)
+def test_a_damaged_file_is_an_image_or_broken_and_nothing_else(format, changes, cut):
+    content = bytearray(encoded(picture(), format))
+    for place, value in changes:
+        content[place % len(content)] = value
+    try:
+        image = decode(bytes(content[: len(content) - cut % 3 * cut % len(content)]), "x")
+    except BrokenImageError:
+        return
+    assert image.mode == "RGB"
 
 
 def test_postscript_which_could_run_ghostscript_is_not_tried(tmp_path):
