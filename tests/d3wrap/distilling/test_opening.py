@@ -137,9 +137,10 @@ def test_images_that_a_benchmark_names_are_found(tmp_path):
     assert found[:, 0, 0, 0].tolist() == [2, 0]
 
 
-def test_a_network_can_be_the_teacher_and_looks_at_crops(tmp_path):
-    if importlib.util.find_spec("timm") is None:
-        pytest.skip("timm is not installed")
+@pytest.fixture
+def few(tmp_path):
+    """A dataset of 24 rows and an image for each, in the folder that is returned."""
+    pytest.importorskip("PIL")
     rng = np.random.default_rng(0)
     labels = np.arange(24) % 4
     np.savez(
@@ -149,11 +150,25 @@ def test_a_network_can_be_the_teacher_and_looks_at_crops(tmp_path):
         semantics=rng.normal(size=(4, 2)).astype(np.float32),
         unseen=np.array([3]),
     )
-    path = archive(tmp_path / "images.zip", [f"{place:04}.png" for place in range(24)], size=4)
+    archive(tmp_path / "images.zip", [f"{place:04}.png" for place in range(24)], size=4)
+    return tmp_path
+
+
+def test_images_are_decoded_once_and_their_archive_is_part_of_the_description(few):
+    source = Source(str(few / "few.npz"), {"own": "own"}, images=str(few / "images.zip"), cache=str(few / "pixels"))
+    data = open_data(source, DistillSettings(size=4, crop=4), "cpu")
+    assert data.inputs[:, 0, 0, 0].tolist() == list(range(24))
+    assert len(list((few / "pixels").iterdir())) == 1
+    assert set(source.described()["sha256"]) == {"images"}
+
+
+def test_a_network_can_be_the_teacher_and_looks_at_crops(few):
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
     source = Source(
-        str(tmp_path / "few.npz"),
+        str(few / "few.npz"),
         {"own": "own"},
-        images=str(path),
+        images=str(few / "images.zip"),
         teacher="timm:test_resnet",
         teacher_random_weights=0,
     )
