@@ -23,8 +23,7 @@ from d3wrap.files import sha256_of
 
 REQUIRED = ("features", "labels", "semantics")
 ROWS = ("train", "test_seen", "test_unseen")
-OF_TEACHER = ("teacher_features", "text_features")
-KNOWN = (*REQUIRED, *ROWS, "seen", "unseen", "class_names", *OF_TEACHER)
+KNOWN = (*REQUIRED, *ROWS, "seen", "unseen", "class_names", "teacher_features", "text_features")
 HELD_OUT = 0.2
 
 Arrays = dict[str, NDArray[Any]]
@@ -63,7 +62,8 @@ def read_npz(path: Path, limits: Limits) -> GZSLDataset:
             "semantics": "semantics",
             f"sha256.{path.name}": sha256_of(path),
         },
-        **{name: _numbers(path, arrays, name) for name in OF_TEACHER if name in arrays},
+        teacher_features=_numbers(path, arrays, "teacher_features") if "teacher_features" in arrays else None,
+        text_features=_numbers(path, arrays, "text_features") if "text_features" in arrays else None,
     )
 
 

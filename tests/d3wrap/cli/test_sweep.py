@@ -155,7 +155,7 @@ def test_what_fails_is_told_with_its_key_and_stops_no_other(run, trained, tmp_pa
 FAULTS = {
     "- digits\n  - {data: digit}": "sweep.yaml:3: datasets[1]: digit: no such file or directory",
     "- digits\n  - {data: digits, preset: smal}": "sweep.yaml:3: datasets[1]: generator 'clswgan' has no preset 'smal'",
-    "- {data: digits, set: {steps: x}}": "sweep.yaml:2: datasets[0]: sweep.yaml:2: datasets[0].set.steps: expected an i",
+    "- {data: digits, set: {steps: x}}": "sweep.yaml:2: datasets[0].set.steps: expected an i",
     "- {data: digits, feature: res101}": "datasets[0].feature: unknown key of a dataset; did you mean 'features'?",
     "- {features: res101}": "sweep.yaml:2: datasets[0]: expected the key 'data'",
     "- {data: digits, train_fraction: 2}": "datasets[0]: train_fraction: expected a number above 0 and at most 1",
