@@ -7,7 +7,7 @@ from d3wrap.batch import ClassifierStep
 from d3wrap.hookspecs import hookimpl
 from d3wrap.manager import load_plugins
 from d3wrap.plugin_hooks import HOOKS
-from d3wrap.specs import AdapterSpec, BackboneSettings, GeneratorSpec, ObjectiveSpec
+from d3wrap.specs import AdapterSpec, BackboneSettings, EncoderSettings, EncoderSpec, GeneratorSpec, ObjectiveSpec
 
 ENVIRONMENT = {"D3WRAP_PLUGINS": "gan"}
 
@@ -18,6 +18,7 @@ class Stranger:
     generator = GeneratorSpec("g", "", "", "", BackboneSettings, {"small": BackboneSettings()}, dict)
     adapter = AdapterSpec("a", "", bool, dict)
     objective = ObjectiveSpec("o", "", dict)
+    encoder = EncoderSpec("e", "", "", EncoderSettings, dict)
 
     def __init__(self):
         self.given = {}
@@ -35,6 +36,10 @@ class Stranger:
         register(self.objective)
 
     @hookimpl
+    def register_encoders(self, register):
+        register(self.encoder)
+
+    @hookimpl
     def on_generate(self, features, labels, semantics):
         self.given.update(features=features, labels=labels, semantics=semantics)
         return features + 1
@@ -48,6 +53,18 @@ class Stranger:
     def on_classifier_step(self, step):
         self.given.update(step=step)
         return {"loss": torch.tensor(2.0)}
+
+    @hookimpl
+    def on_run_start(self, run):
+        self.given.update(run=run)
+
+    @hookimpl
+    def on_log(self, run, record):
+        self.given.update(run=run, record=record)
+
+    @hookimpl
+    def on_run_end(self, run, results):
+        self.given.update(run=run, results=results)
 
 
 def registered(kind):
@@ -78,13 +95,23 @@ def on_classifier_step():
     assert called_in_the_loop("on_classifier_step", step=step) == {"loss": 2.0}
 
 
+def told(hook, **arguments):
+    stranger = Stranger()
+    load_plugins(environ=ENVIRONMENT, extra={"stranger": stranger}).freeze(hook)(**arguments)
+    assert stranger.given == arguments
+
+
 EXERCISED = {
     "register_generators": lambda: registered("generator"),
     "register_adapters": lambda: registered("adapter"),
     "register_objectives": lambda: registered("objective"),
+    "register_encoders": lambda: registered("encoder"),
     "on_generate": on_generate,
     "on_batch": on_batch,
     "on_classifier_step": on_classifier_step,
+    "on_run_start": lambda: told("on_run_start", run=object()),
+    "on_log": lambda: told("on_log", run=object(), record=object()),
+    "on_run_end": lambda: told("on_run_end", run=object(), results=()),
 }
 
 
