@@ -17,7 +17,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 demo: $(INSTALLED) ## Compare baseline and D³ on the digits that ship with the package
-	$(BIN)/d3wrap compare --data digits --seeds 2,3,4 --out runs/demo --overwrite
+	$(BIN)/d3wrap compare --data digits --seeds 2,3,4 --jobs 2 --out runs/demo --overwrite
 
 test: $(INSTALLED) ## Run the tests but the slow ones; fail under 90 % coverage
 	$(BIN)/pytest -n 2 -m 'not slow' --cov --cov-fail-under=90
