@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from d3wrap.cli.config_option import config_option
 from d3wrap.cli.features_options import label_options, model_options, out_option, pace_options
 from d3wrap.data.load import load_dataset
 from d3wrap.training.precision import resolve_device
@@ -36,6 +37,7 @@ def features() -> None:
 @label_options
 @pace_options
 @click.option("--skip-broken", is_flag=True, help="Leave images out that cannot be decoded.")
+@config_option
 def extract(
     images: Path,
     model: str,
@@ -79,6 +81,7 @@ def extract(
 @click.argument("source", type=click.Path(path_type=Path))
 @out_option
 @label_options
+@config_option
 def join(source: Path, out: Path, overwrite: bool, labels: LabelOptions) -> None:
     """Make a dataset of SOURCE, an .npz file of `d3wrap features extract`; options as there."""
     record = join_features(source, labels, out, overwrite=overwrite, say=_say)
