@@ -137,7 +137,7 @@ def build(
 def show(source: str, against: str | None, neighbours: int, classes: int, picture: Path | None, as_json_: bool) -> None:
     """Show how well semantics tell classes apart, and how far they agree with others.
 
-    FILE is what `d3wrap semantics build` wrote, a dataset, or a split file (FILE.mat or FILE.mat:VARIABLE).
+    FILE is what `d3wrap semantics build` wrote, a dataset, or a split file (FILE.mat, FILE.mat:VARIABLE) or its folder.
     """
     table = read_table(source)
     found = diagnose(table.matrix, table.names, neighbours, table.label)

@@ -17,6 +17,7 @@ from d3wrap.data.load import read_dataset
 from d3wrap.data.matlab import read_matlab
 from d3wrap.data.names import is_name
 from d3wrap.data.semantics_file import ENTRY, SUFFIX, read_semantics
+from d3wrap.data.xlsa17_files import PREFERRED_SPLIT
 from d3wrap.errors import DataError
 
 
@@ -37,15 +38,17 @@ class Table:
 def read_table(source: str) -> Table:
     """Read semantics that ``source`` names.
 
-    A file that `d3wrap semantics build` wrote; a dataset (a name, a folder, ``.npz`` or converted); or ``FILE.mat``, a
-    split file in xlsa17 format, of which ``FILE.mat:VARIABLE`` takes another variable than ``att``. Names of a split
-    file's classes may stand in ``class_names.txt`` beside it. Raises what reading raises.
+    A file that `d3wrap semantics build` wrote; a dataset (a name, ``.npz`` or converted); or ``FILE.mat``, a split file
+    in xlsa17 format, of which ``FILE.mat:VARIABLE`` takes another variable than ``att``, or the folder it is in. Names
+    of a split file's classes may stand in ``class_names.txt`` beside it. Raises what reading raises.
     """
     path, colon, variable = source.rpartition(":")
     if colon and path.endswith(".mat"):
         return _split_file(Path(path), variable)
     if source.endswith(".mat"):
         return _split_file(Path(source), "att")
+    if Path(source).expanduser().is_dir() and not is_name(source):
+        return _split_file(_split_of(Path(source).expanduser()), "att")
     if source.endswith(SUFFIX) and not is_name(source) and _holds_semantics(Path(source).expanduser()):
         found = read_semantics(Path(source).expanduser())
         return Table(f"{Path(source).stem} ({found.encoder})", found.matrix, found.class_names)
@@ -75,6 +78,17 @@ def _holds_semantics(path: Path) -> bool:
             return ENTRY in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False  # what is wrong with it is said where it is read
+
+
+def _split_of(folder: Path) -> Path:
+    """Return the split file of a folder as :func:`d3wrap.load_dataset` would take it; features are not needed."""
+    files = sorted(folder.glob("*_splits.mat"))
+    preferred = folder / f"{PREFERRED_SPLIT}.mat"
+    if preferred in files or len(files) == 1:
+        return preferred if preferred in files else files[0]
+    if not files:
+        raise DataError(f"{folder}: has no split file ({preferred.name}); give a file or a dataset's name")
+    raise DataError(f"{folder}: has several split files; give one of {', '.join(str(file) for file in files)}")
 
 
 def _split_file(path: Path, variable: str) -> Table:

@@ -50,6 +50,21 @@ def test_a_split_file_is_read_alone(tmp_path):
     assert (other.label, float(other.matrix[0, 0])) == ("FLO (original_att)", 1)
 
 
+def test_a_folder_gives_its_split_file_whatever_features_it_has(tmp_path):
+    folder = tmp_path / "FLO"
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"has no split file \(att_splits.mat\)"):
+        read_table(str(folder))
+    split_file(folder / "one_splits.mat", names=("a", "b", "c"))
+    assert read_table(str(folder)).names == ("a", "b", "c")
+    split_file(folder / "two_splits.mat")
+    with pytest.raises(DataError, match=r"has several split files; give one of .*one_splits.mat, .*two_splits.mat"):
+        read_table(str(folder))
+    split_file(folder / "att_splits.mat", names=("d", "e", "f"))
+    assert read_table(str(folder)).names == ("d", "e", "f")
+    assert read_table(str(folder)).label == "FLO (att)"
+
+
 def test_names_beside_a_split_file_are_found(tmp_path):
     path = split_file(tmp_path / "att_splits.mat", names=None)
     assert not read_table(path).named
