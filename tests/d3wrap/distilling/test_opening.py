@@ -17,7 +17,7 @@ from d3wrap.distilling.images import images_of
 from d3wrap.distilling.opening import Source, open_data
 from d3wrap.distilling.settings import DistillSettings
 from d3wrap.distilling.teacher import LiveTeacher
-from d3wrap.errors import ConfigError, DataError
+from d3wrap.errors import ConfigError, D3WrapWarning, DataError
 
 DIGITS = digits()
 SMALL = DistillSettings(size=8, crop=8)
@@ -117,7 +117,8 @@ def archive(path, names, size=6):
 def test_images_without_names_are_the_rows_in_order(tmp_path):
     pytest.importorskip("PIL")
     path = archive(tmp_path / "images.zip", ["img10.png", "img2.png", "img1.png"])
-    found = images_of(path, "digits", 3, size=6)
+    with pytest.warns(D3WrapWarning, match="dataset digits names no images: those of .*images.zip are taken"):
+        found = images_of(path, "digits", 3, size=6)
     assert found[:, 0, 0, 0].tolist() == [2, 1, 0]
     with pytest.raises(DataError, match="has 3 images, the dataset 4 rows"):
         images_of(path, "digits", 4, size=6)
