@@ -108,6 +108,9 @@ def test_never_random_weights(tiny, folder, tmp_path):
     (tmp_path / "open_clip_config.json").write_text((folder / "open_clip_config.json").read_text())
     with pytest.raises(DataError, match="has no weights"):
         encoder(tmp_path)
+    torch.save(torch.ones(2), tmp_path / "model.pt")  # which OpenCLIP does not look for in a folder
+    with pytest.raises(DataError, match="cannot be made on this machine: Required pretrained weights"):
+        encoder(tmp_path)
     save_file({"some": torch.ones(2)}, tmp_path / "other.safetensors")
     with pytest.raises(DataError, match="cannot be made on this machine"):
         encoder(tmp_path)
