@@ -15,7 +15,6 @@ from d3wrap.comparison.statistics import (
     FEWEST_FOR_SIGNIFICANCE,
     PairedDifference,
     fewest_for,
-    lowest_holm,
     out_of_reach,
 )
 from d3wrap.report.facts import PROTOCOLS
@@ -144,9 +143,8 @@ def _judged(found: PairedDifference | None, p: float | None, rows: Sequence[Abla
     """Return ``rise``, ``fall`` or ``none``, with p adjusted for all variants."""
     if found is None or p is None:
         return "none"
-    changes = [getattr(row, f"against_{reference}") for row in rows]
-    counts = [one.n for one in changes if one is not None]
-    return judge(found, p, len(counts), max(lowest_holm(counts))).kind
+    family = sum(getattr(row, f"against_{reference}") is not None for row in rows)
+    return judge(found, p, family).kind
 
 
 def _part(classifier: str, rows: Sequence[AblationRow], says: dict[str, str]) -> ClassifierPart:

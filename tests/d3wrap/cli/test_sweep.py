@@ -172,7 +172,7 @@ FAULTS = {
 def test_what_is_wrong_with_a_dataset_is_told_with_its_key_before_anything_trains(
     run, trained, entries, message, tmp_path
 ):
-    (tmp_path / "sweep.yaml").write_text(f"datasets:\n  {entries}\nset: {{hidden: 8}}\nout: out\n")
+    (tmp_path / "sweep.yaml").write_text(f"datasets:\n  {entries}\nset: {{hidden: 8, steps: 1}}\nseeds: 1\nout: out\n")
     result = CliRunner().invoke(main, ["compare", "--config", "sweep.yaml"])
     assert result.exit_code in (1, 2)
     assert message in " ".join(result.output.split())
