@@ -69,6 +69,7 @@ def test_variants_share_their_baseline_and_seeds(run, trained, tmp_path):
     assert sorted(trained) == [
         f"seed-{seed}/{name}" for seed in (0, 1) for name in ("baseline", "full", "released", "without-o2dbd")
     ]
+    assert [place.partition("/")[0] for place in trained] == ["seed-0"] * 4 + ["seed-1"] * 4  # whole seeds first
     found = read_ablation(tmp_path / "out")
     assert {one.name: [(run.arm, run.seed) for run in one.runs] for one in found.variants} == {
         name: [("baseline" if name == "baseline" else "enhanced", seed) for seed in (0, 1)]
@@ -119,6 +120,12 @@ def test_a_run_that_fails_takes_its_seed_from_no_other(run, trained, tmp_path):
     found = {one.name: [run.seed for run in one.runs] for one in read_ablation(tmp_path / "out").variants}
     assert found == {"baseline": [0, 1], "full": [0, 1], "without-o2dbd": [0]}
     assert "fewer seeds than the others: without-o2dbd (1)" in output
+
+
+def test_what_is_left_out_is_said(run, trained):
+    output = run(*ABLATE, "--only", "full", "--seeds", "1", "--formulation", "released")
+    assert "released is left out: it is full" in output
+    assert "released is left out: it is full" in run(*ABLATE, "--list", "--formulation", "released")
 
 
 def test_where_every_run_fails_nothing_is_written(run, trained, tmp_path):

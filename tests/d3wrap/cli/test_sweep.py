@@ -14,7 +14,7 @@ from d3wrap.cli import sweep as sweeping
 from d3wrap.comparison import job as jobs
 from d3wrap.comparison.aggregate import aggregate
 from d3wrap.comparison.storage import read_results
-from d3wrap.errors import TrainingError
+from d3wrap.errors import DataError, MissingExtraError, TrainingError
 
 SOURCE = "synthetic:classes=6,unseen=2,dim=8,samples=50"
 OTHER = "synthetic:classes=6,unseen=2,dim=8,samples=50,seed=3"
@@ -239,3 +239,17 @@ def test_few_datasets_are_in_memory_at_once():
     assert datasets({"source": "a"}) is first  # used last, so b had to go
     datasets({"source": "b"})
     assert loaded == ["a", "b", "c", "b"]
+
+
+def test_what_is_raised_names_the_key():
+    with pytest.raises(DataError, match=r"^s\.yaml:3: datasets\[1\]: broken$"), sweeping.named("s.yaml:3: datasets[1]"):
+        raise DataError("broken")
+    with pytest.raises(DataError, match=r"^broken$"), sweeping.named(""):
+        raise DataError("broken")
+    with (
+        pytest.raises(DataError, match=r"^key: MATLAB files needs h5py.*pip install 'd3wrap\[hdf5\]'"),
+        sweeping.named("key"),
+    ):
+        raise MissingExtraError("h5py", "hdf5", "MATLAB files")
+    with pytest.raises(MissingExtraError), sweeping.named(""):
+        raise MissingExtraError("h5py", "hdf5", "MATLAB files")
