@@ -12,18 +12,26 @@ from d3wrap.batch import ClassifierStep
 from d3wrap.contract import Check, global_stream_untouched, require, tried
 from d3wrap.data import GZSLDataset, synthetic
 from d3wrap.enhancer import Enhancer
+from d3wrap.errors import ConfigError
 from d3wrap.manager import LoadedPlugin, Plugins
 from d3wrap.settings import D3Settings, Formulation
 from d3wrap.specs import ObjectiveSpec
 
 
 def objective_checks(spec: ObjectiveSpec, dataset: GZSLDataset | None = None) -> Iterator[Check]:
-    """Yield each check of an objective as it is done, in both formulations; stops where it cannot be built."""
+    """Yield each check of an objective as it is done, in both formulations; stops where it cannot be built.
+
+    An optional one gets a weight, so that it takes part; it may refuse to, by a ``ConfigError`` that says why.
+    """
     dataset = dataset or synthetic()
     plugins = Plugins([LoadedPlugin(spec.name, spec, (), (spec,))], {})
     for formulation in get_args(Formulation):
-        settings = D3Settings(formulation=formulation, teacher_epochs=1, embedding_dim=16)
+        weights = {spec.name: 1.0} if spec.optional else {}
+        settings = D3Settings(formulation=formulation, teacher_epochs=1, embedding_dim=16, student_weights=weights)
         enhancer = Enhancer(_Linear(dataset), dataset, settings, plugins=plugins)
+        if spec.optional and (reason := _refusal(enhancer)):
+            yield Check(f"takes no part ({formulation}), and says why: {reason}", None)
+            continue
         first = tried(f"builds ({formulation})", enhancer.prepare)
         yield first
         if first.fault is None:
@@ -40,6 +48,16 @@ class _Linear(nn.Module):
 
     def generate(self, semantics: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
         return semantics @ self.weight
+
+
+def _refusal(enhancer: Enhancer) -> str | None:
+    try:
+        enhancer.prepare()
+    except ConfigError as error:
+        return str(error)
+    except Exception:  # whatever else is wrong, the check after this finds it too
+        return None
+    return None
 
 
 def _on_batch(enhancer: Enhancer, spec: ObjectiveSpec) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
 from d3wrap.data import synthetic
-from d3wrap.errors import PluginError
+from d3wrap.errors import ConfigError, PluginError
 from d3wrap.generator import Backbone, Phase, Stage
 from d3wrap.hookspecs import hookimpl
 from d3wrap.specs import BackboneSettings, GeneratorSpec, ObjectiveSpec
@@ -240,6 +242,26 @@ def test_a_good_objective_passes_every_check():
     )
     assert len(check_objective(good)) == 6
     assert len(check_objective(objective(on_batch=lambda self, batch: None))) == 6
+
+
+def test_an_optional_objective_takes_part_in_its_checks():
+    bad = objective(on_batch=lambda self, batch: {"loss": batch.student.logits.mean() / 0})
+    with pytest.raises(PluginError, match="loss mine/loss is "):
+        check_objective(dataclasses.replace(bad, optional=True))
+    with pytest.raises(PluginError, match="builds \\(released\\): ZeroDivisionError"):
+        check_objective(dataclasses.replace(objective(build=lambda context: 1 / 0), optional=True))
+
+
+def test_an_optional_objective_may_refuse_to_take_part_and_no_other_may():
+    def refuse(context):
+        raise ConfigError("mine needs captions")
+
+    refusing = objective(build=refuse)
+    assert check_objective(dataclasses.replace(refusing, optional=True)) == [
+        f"takes no part ({formulation}), and says why: mine needs captions" for formulation in ("released", "corrected")
+    ]
+    with pytest.raises(PluginError, match="builds \\(released\\): mine needs captions"):
+        check_objective(refusing)
 
 
 def test_an_objective_may_train_the_generator_alone():
