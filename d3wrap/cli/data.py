@@ -15,11 +15,12 @@ from rich.text import Text
 from d3wrap.cli.fetch import fetch
 from d3wrap.cli.options import fraction_options
 from d3wrap.data.checks import CHECKS
-from d3wrap.data.converted import SUFFIX, write_converted
+from d3wrap.data.converted import write_converted
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.data.fraction import keep_fraction
 from d3wrap.data.load import read_dataset
 from d3wrap.data.summary import Summary, summarise
+from d3wrap.data.tensor_file import SUFFIX
 from d3wrap.errors import DataError
 
 

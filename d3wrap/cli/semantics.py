@@ -11,7 +11,8 @@ import click
 from d3wrap.cli.config_option import config_option
 from d3wrap.cli.key_value import KeyValue
 from d3wrap.config import Override
-from d3wrap.data.semantics_file import SUFFIX, write_semantics
+from d3wrap.data.semantics_file import write_semantics
+from d3wrap.data.tensor_file import SUFFIX
 from d3wrap.errors import ConfigError
 from d3wrap.files import sha256_of
 from d3wrap.manager import load_encoders

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from d3wrap.data.converted import SUFFIX
+from d3wrap.data.tensor_file import SUFFIX
 
 
 def converted_path(directory: Path, stem: str, digests: dict[str, str], cache: str | os.PathLike[str] | None) -> Path:

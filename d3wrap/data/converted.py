@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.data.limits import Limits
-from d3wrap.data.opening import first_bytes
 from d3wrap.data.semantics_file import ENTRY
+from d3wrap.data.tensor_file import TensorFile, is_text, is_text_by_name, is_texts
 from d3wrap.errors import DataError
 from d3wrap.files import atomic_path, sha256_of
 
 VERSION = 1
-SUFFIX = ".safetensors"
 NUMBERS = ("features", "semantics", "teacher_features", "text_features")
 TENSORS = ("features", "labels", "semantics", "seen", "unseen", "train", "test_seen", "test_unseen")
 OPTIONAL_TENSORS = ("official_train", "official_val", "teacher_features", "text_features")
@@ -62,13 +60,7 @@ def read_converted(path: Path, limits: Limits) -> GZSLDataset:
 
     Raises :class:`~d3wrap.errors.DataError` for another kind of file, another version or a missing tensor.
     """
-    first_bytes(path, 1, limits)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = _header(path, file.metadata())
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: is not a sound safetensors file ({error}); {_AGAIN}") from error
+    header, tensors = _FILE.read(path, limits)
     _check_tensors(path, tensors)
     shape = header["image_shape"]
     return GZSLDataset(
@@ -80,34 +72,24 @@ def read_converted(path: Path, limits: Limits) -> GZSLDataset:
     )
 
 
-def _header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
-    if metadata and ENTRY in metadata:
-        raise DataError(f"{path}: holds class semantics alone: give it as --semantics")
-    if not metadata or "d3wrap" not in metadata:
-        raise DataError(f"{path}: was not written by d3wrap (no 'd3wrap' entry in its header); {_AGAIN}")
-    try:
-        header = json.loads(metadata["d3wrap"])
-    except ValueError as error:
-        raise DataError(f"{path}: its header is not JSON ({error}); {_AGAIN}") from error
-    version = header.get("version") if isinstance(header, dict) else None
-    if version != VERSION:
-        raise DataError(f"{path}: has format version {version!r}, this d3wrap reads version {VERSION}; {_AGAIN}")
-    for key, valid in _HEADER.items():
-        if not valid(header.get(key)):
-            raise DataError(f"{path}: its header's {key!r} is missing or malformed; {_AGAIN}")
-    return dict(header)
+def _other(metadata: Mapping[str, str]) -> str:
+    if ENTRY in metadata:
+        return "holds class semantics alone: give it as --semantics"
+    return f"was not written by d3wrap (no 'd3wrap' entry in its header); {_AGAIN}"
 
 
-def _texts(value: Any) -> bool:
-    return all(isinstance(text, str) for text in value)
-
-
-_HEADER = {
-    "name": lambda value: isinstance(value, str),
-    "class_names": lambda value: isinstance(value, list) and _texts(value),
-    "provenance": lambda value: isinstance(value, dict) and _texts(value.values()),
-    "image_shape": lambda value: value is None or (isinstance(value, list) and [type(v) for v in value] == [int, int]),
-}
+_FILE = TensorFile(
+    entry="d3wrap",
+    version=VERSION,
+    fields={
+        "name": is_text,
+        "class_names": is_texts,
+        "provenance": is_text_by_name,
+        "image_shape": lambda value: value is None or (isinstance(value, list) and [*map(type, value)] == [int, int]),
+    },
+    other=_other,
+    again=_AGAIN,
+)
 
 
 def _check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -11,7 +11,8 @@ from d3wrap.data.class_matching import match_names
 from d3wrap.data.class_names import numbered
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.data.limits import DEFAULT_LIMITS, Limits
-from d3wrap.data.semantics_file import SUFFIX, ClassSemantics, read_semantics
+from d3wrap.data.semantics_file import ClassSemantics, read_semantics
+from d3wrap.data.tensor_file import SUFFIX
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.files import sha256_of
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from d3wrap.data.checks import check_dataset
-from d3wrap.data.converted import SUFFIX, check_sources, read_converted
+from d3wrap.data.converted import check_sources, read_converted
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.data.described import is_semantics_file, with_semantics
 from d3wrap.data.directory import read_directory
@@ -20,6 +20,7 @@ from d3wrap.data.names import NAMES, is_name, read_named
 from d3wrap.data.npz import read_npz
 from d3wrap.data.scaling import MinMaxScaler
 from d3wrap.data.teacher import with_teacher_features, with_text_features
+from d3wrap.data.tensor_file import SUFFIX
 from d3wrap.errors import ConfigError, DataError, did_you_mean
 
 Scale = Literal["minmax", "none"]

@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from d3wrap.data.limits import DEFAULT_LIMITS, Limits
-from d3wrap.data.opening import first_bytes
+from d3wrap.data.tensor_file import SUFFIX, TensorFile, is_text, is_text_by_name, is_texts
 from d3wrap.errors import DataError
 from d3wrap.files import atomic_path
 
 VERSION = 1
-SUFFIX = ".safetensors"
 ENTRY = "d3wrap_semantics"
 _AGAIN = "build it again (d3wrap semantics build)"
 
@@ -76,13 +74,7 @@ def read_semantics(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS
     ``[C, k]`` float32 and finite with a name for each row.
     """
     source = Path(path)
-    first_bytes(source, 1, limits)
-    try:
-        with safe_open(source, framework="pt") as file:
-            header = _header(source, file.metadata())
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{source}: is not a sound safetensors file ({error}); {_AGAIN}") from error
+    header, tensors = _FILE.read(source, limits)
     if list(tensors) != ["semantics"] or tensors["semantics"].dtype != torch.float32:
         found = ", ".join(f"{name} ({tensor.dtype})" for name, tensor in tensors.items()) or "none"
         raise DataError(f"{source}: has the tensors {found}, expected semantics (torch.float32) alone; {_AGAIN}")
@@ -97,34 +89,24 @@ def read_semantics(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS
     )
 
 
-def _header(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    if not metadata or ENTRY not in metadata:
-        what = "is a whole dataset: give it as --data" if metadata and "d3wrap" in metadata else "holds no semantics"
-        raise DataError(f"{path}: {what}; a file of semantics is written by `d3wrap semantics build`")
-    try:
-        header = json.loads(metadata[ENTRY])
-    except ValueError as error:
-        raise DataError(f"{path}: its header is not JSON ({error}); {_AGAIN}") from error
-    version = header.get("version") if isinstance(header, dict) else None
-    if version != VERSION:
-        raise DataError(f"{path}: has format version {version!r}, this d3wrap reads version {VERSION}; {_AGAIN}")
-    for key, valid in _HEADER.items():
-        if not valid(header.get(key)):
-            raise DataError(f"{path}: its header's {key!r} is missing or malformed; {_AGAIN}")
-    return dict(header)
+def _other(metadata: Mapping[str, str]) -> str:
+    what = "is a whole dataset: give it as --data" if "d3wrap" in metadata else "holds no semantics"
+    return f"{what}; a file of semantics is written by `d3wrap semantics build`"
 
 
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-_HEADER = {
-    "class_names": _texts,
-    "encoder": lambda value: isinstance(value, str),
-    "settings": lambda value: isinstance(value, dict),
-    "templates": _texts,
-    "provenance": lambda value: isinstance(value, dict) and all(isinstance(text, str) for text in value.values()),
-}
+_FILE = TensorFile(
+    entry=ENTRY,
+    version=VERSION,
+    fields={
+        "class_names": is_texts,
+        "encoder": is_text,
+        "settings": lambda value: isinstance(value, dict),
+        "templates": is_texts,
+        "provenance": is_text_by_name,
+    },
+    other=_other,
+    again=_AGAIN,
+)
 
 
 def _check(path: Path, matrix: Tensor, names: Any) -> None:

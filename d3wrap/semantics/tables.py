@@ -16,7 +16,8 @@ from d3wrap.data.limits import DEFAULT_LIMITS
 from d3wrap.data.load import read_dataset
 from d3wrap.data.matlab import read_matlab
 from d3wrap.data.names import is_name
-from d3wrap.data.semantics_file import ENTRY, SUFFIX, read_semantics
+from d3wrap.data.semantics_file import ENTRY, read_semantics
+from d3wrap.data.tensor_file import SUFFIX
 from d3wrap.data.xlsa17_files import PREFERRED_SPLIT
 from d3wrap.errors import DataError
 

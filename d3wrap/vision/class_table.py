@@ -14,7 +14,8 @@ from torch import Tensor
 from d3wrap.data.limits import DEFAULT_LIMITS, Limits
 from d3wrap.data.matlab import read_matlab
 from d3wrap.data.opening import first_bytes
-from d3wrap.data.semantics_file import SUFFIX, read_semantics
+from d3wrap.data.semantics_file import read_semantics
+from d3wrap.data.tensor_file import SUFFIX
 from d3wrap.errors import DataError
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from d3wrap.comparison.run_lock import locked
 from d3wrap.data.checks import check_dataset
-from d3wrap.data.converted import SUFFIX as DATASET
 from d3wrap.data.converted import write_converted
 from d3wrap.data.dataset import GZSLDataset
+from d3wrap.data.tensor_file import SUFFIX as DATASET
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.vision.extraction import Extracted, Pace, check_pace, extract
 from d3wrap.vision.features_file import SUFFIX as FEATURES
