@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,24 +17,22 @@ from d3wrap.ablation.table import ablation_tables, too_few
 from d3wrap.ablation.variants import Kind, Variant, Variants, variants_of
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
-from d3wrap.cli.doing import counted, described, line, on_this_machine, report_failures, threads_of_a_run
+from d3wrap.cli.doing import counted, described, line, report_failures
+from d3wrap.cli.many_runs import ManyRuns, many_runs
 from d3wrap.cli.options import (
     Seeds,
     classifier_option,
     data_options,
     device_options,
-    out_options,
     protocol_options,
     split_commas,
     training_options,
 )
-from d3wrap.cli.out_folder import as_json, new_name, open_folder
-from d3wrap.cli.run_options import checkpoint_option, executor_options, log_option
+from d3wrap.cli.out_folder import as_json
+from d3wrap.cli.run_options import log_option
 from d3wrap.comparison.job import Job
 from d3wrap.comparison.run import build
 from d3wrap.comparison.runs_view import viewing
-from d3wrap.config import Override
-from d3wrap.executors import make_executor
 from d3wrap.loggers import load_loggers
 from d3wrap.manager import load_plugins
 
@@ -57,10 +54,8 @@ from d3wrap.manager import load_plugins
 @click.option("--seeds", type=Seeds(), default="3", show_default=True, help="How many, or which with commas.")
 @classifier_option
 @device_options
-@executor_options
-@checkpoint_option
+@many_runs("ablate")
 @log_option
-@out_options
 @config_option
 def ablate(
     generator: str,
@@ -69,13 +64,8 @@ def ablate(
     only: Sequence[str],
     listed: bool,
     seeds: Sequence[int],
-    jobs: int,
-    executor: str,
-    executor_options: Sequence[Override],
-    checkpoint_every: float,
     log_to: Sequence[str],
-    out: Path | None,
-    overwrite: bool,
+    runs: ManyRuns,
     **options: Any,
 ) -> None:
     """Train without D³, with it, and with each of its parts off and alone; say what each part does.
@@ -95,35 +85,26 @@ def ablate(
     plugins = load_plugins(block=options["block"])
     load_loggers(log_to)  # before anything is trained, whatever is wrong with one
     plan = prepare.plan(generator, options, plugins)
-    folder = out or new_name("ablate")
-    options["threads"] = threads_of_a_run(options["threads"], jobs, executor, folder, overwrite)
-    dataset = prepare.load(on_this_machine(options, executor))
+    folder = runs.folder
+    options["threads"] = runs.threads(options["threads"])
+    dataset = prepare.load(runs.on_this_machine(options))
     backbone, _ = build(plan, dataset, "baseline", seeds[0], plugins)
     known = variants_of(plan, plugins, backbone.gradient_share)
     asked: dict[Kind, bool] = {"objective": objectives, "correction": corrections}
     kinds = [kind for kind, wanted in asked.items() if wanted]
     variants = known.chosen(kinds, only)
-    runs = f"{counted(len(variants), 'variant')} × {counted(len(seeds), 'seed')} = {len(variants) * len(seeds)} runs"
+    size = f"{counted(len(variants), 'variant')} × {counted(len(seeds), 'seed')} = {len(variants) * len(seeds)} runs"
     if listed:
         _show(known, variants)
-        click.echo(f"\n{runs}, baseline and full among them")
+        click.echo(f"\n{size}, baseline and full among them")
         return
     config = as_json({"generator": generator, "seeds": seeds, "plugins": plugins.names, **options})
-    goes_on = open_folder(folder, overwrite, "ablate", config)
-    runner = make_executor(
-        executor,
-        jobs,
-        folder=folder / executor,
-        options={one.key: one.value for one in executor_options},
-        threads=options["threads"],
-    )
-    click.echo(f"{described(dataset)}.\n{runs}, baseline and full among them. Results go to {folder}/")
+    executor = runs.begin(config, options["threads"])
+    click.echo(f"{described(dataset)}.\n{size}, baseline and full among them. Results go to {folder}/")
     for remark in known.remarks:
         click.echo(remark)
     if caution := too_few(len(seeds), len(variants) - 1):
         click.echo(caution)
-    if goes_on:
-        click.echo(f"going on with what {folder}/ holds")
     todo = make_jobs(
         variants,
         seeds,
@@ -131,20 +112,17 @@ def ablate(
         device=options["device"],
         dtype=options["dtype"],
         threads=options["threads"],
-        checkpoint_every=checkpoint_every,
+        checkpoint_every=runs.checkpoint_every,
         command=tuple(sys.argv),
         log_to=log_to,
     )
     wide = max(len(variant.name) for variant in variants)
-    try:
+    with runs.stoppable():
         done = run_ablation(
-            variants, todo, dataset, folder, executor=runner, watch=viewing,
+            variants, todo, dataset, folder, executor=executor, watch=viewing,
             on_result=lambda job, found, before: line(f"{job.place:{wide}}", found, before), config=config,
             command=sys.argv,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        click.echo(f"\nstopped; the same command with --out {folder} goes on", err=True)
-        raise
     if done.ablation is not None:
         click.echo()
         Console().print(ablation_tables(done.ablation))

@@ -12,18 +12,18 @@ from rich.console import Console
 
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
-from d3wrap.cli.doing import counted, line, on_this_machine, report_failures, threads_of_a_run
+from d3wrap.cli.doing import counted, line, report_failures
+from d3wrap.cli.many_runs import ManyRuns, many_runs
 from d3wrap.cli.options import (
     Seeds,
     classifier_option,
     device_options,
-    out_options,
     protocol_options,
     split_commas,
     training_options,
 )
-from d3wrap.cli.out_folder import as_json, new_name, open_folder
-from d3wrap.cli.run_options import checkpoint_option, executor_options, log_option
+from d3wrap.cli.out_folder import as_json
+from d3wrap.cli.run_options import log_option
 from d3wrap.cli.sweep import Datasets, as_asked, asked_for, look_at, plan_of
 from d3wrap.cli.sweep_options import sweep_options
 from d3wrap.comparison.compare import compare as run_comparison
@@ -32,8 +32,6 @@ from d3wrap.comparison.job import Job
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.runs_view import viewing
 from d3wrap.comparison.table import comparison_tables
-from d3wrap.config import Override
-from d3wrap.executors import make_executor
 from d3wrap.loggers import load_loggers
 from d3wrap.manager import load_plugins
 from d3wrap.tuning.applying import tuned_jobs
@@ -64,22 +62,15 @@ from d3wrap.tuning.tuned import read_tuned
     "generator and dataset.",
 )
 @device_options
-@executor_options
-@checkpoint_option
+@many_runs("compare")
 @log_option
-@out_options
 @config_option
 def compare(
     generators: Sequence[str],
     seeds: Sequence[int],
     tuned_files: Sequence[Path],
-    jobs: int,
-    executor: str,
-    executor_options: Sequence[Override],
-    checkpoint_every: float,
     log_to: Sequence[str],
-    out: Path | None,
-    overwrite: bool,
+    runs: ManyRuns,
     **options: Any,
 ) -> None:
     """Train generators without and with D³, and print both side by side.
@@ -107,9 +98,9 @@ def compare(
     names = tuple(plugins.generators) if "all" in generators else generators
     asked = asked_for(options)
     plans = {part: [plan_of(part, name, plugins) for name in names] for part in asked}
-    folder = out or new_name("compare")
-    options["threads"] = threads_of_a_run(options["threads"], jobs, executor, folder, overwrite)
-    here = on_this_machine(options, executor)
+    folder = runs.folder
+    options["threads"] = runs.threads(options["threads"])
+    here = runs.on_this_machine(options)
     datasets = Datasets(lambda source: prepare.load({**here, **source}))
     found = look_at(asked, datasets)
     todo = [
@@ -123,7 +114,7 @@ def compare(
             device=options["device"],
             dtype=options["dtype"],
             threads=options["threads"],
-            checkpoint_every=checkpoint_every,
+            checkpoint_every=runs.checkpoint_every,
             command=tuple(sys.argv),
             log_to=log_to,
             place=part.name,
@@ -134,14 +125,7 @@ def compare(
     if tuned:
         todo = tuned_jobs(todo, tuned, lambda job: datasets(job.plan.source))
         config["tuned"] = [one.as_dict() for one in tuned]
-    goes_on = open_folder(folder, overwrite, "compare", config)
-    runner = make_executor(
-        executor,
-        jobs,
-        folder=folder / executor,
-        options={one.key: one.value for one in executor_options},
-        threads=options["threads"],
-    )
+    executor = runs.begin(config, options["threads"])
     if len(asked) == 1 and not asked[0].name:
         click.echo(f"{found[0]}. Results go to {folder}/")
     else:
@@ -152,16 +136,11 @@ def compare(
         )
     for one in tuned:
         click.echo(f"each arm with its own settings, the best of {one.arms['enhanced'].trials} trials: {one.source}")
-    if goes_on:
-        click.echo(f"going on with what {folder}/ holds")
-    try:
+    with runs.stoppable():
         done = run_comparison(
-            todo, lambda job: (datasets(job.plan.source), plugins), folder, executor=runner, watch=viewing,
+            todo, lambda job: (datasets(job.plan.source), plugins), folder, executor=executor, watch=viewing,
             on_result=_line, config=config, command=sys.argv,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        click.echo(f"\nstopped; the same command with --out {folder} goes on", err=True)
-        raise
     if done.results is not None:
         click.echo()
         Console().print(comparison_tables(done.results.runs))

@@ -12,9 +12,8 @@ from rich.console import Console
 
 from d3wrap.cli.config_option import config_option
 from d3wrap.cli.distill_options import distill_options, texts_of
-from d3wrap.cli.doing import threads_of_a_run
-from d3wrap.cli.out_folder import new_name, open_folder
-from d3wrap.cli.run_options import checkpoint_option, executor_options
+from d3wrap.cli.doing import counted
+from d3wrap.cli.many_runs import ManyRuns, many_runs
 from d3wrap.config import Override, apply_overrides
 from d3wrap.distilling.export import draw_neighbours, export_features
 from d3wrap.distilling.job import DistillJob, do_job, opened
@@ -24,15 +23,14 @@ from d3wrap.distilling.run import DistillResult
 from d3wrap.distilling.settings import PRESETS
 from d3wrap.distilling.table import recipe_tables, summary
 from d3wrap.errors import ConfigError, TrainingError
-from d3wrap.executors import make_executor
+from d3wrap.executors import Executor
 from d3wrap.files import write_json
 from d3wrap.manager import load_plugins
 
 
 @click.command()
 @distill_options
-@executor_options
-@checkpoint_option
+@many_runs("distill")
 @config_option
 def distill(
     recipes: Sequence[str],
@@ -41,8 +39,7 @@ def distill(
     preset: str,
     settings: Sequence[Override],
     seeds: tuple[int, ...],
-    out: Path | None,
-    overwrite: bool,
+    runs: ManyRuns,
     export: bool,
     pictures: bool,
     **options: Any,
@@ -61,11 +58,10 @@ def distill(
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ConfigError(f"--weight {name}: expected a number, found {value!r}")
     parsed = [parse_recipe(one, list(named), numbers, plugins) for one in recipes]
-    folder = out or new_name("distill")
-    threads = threads_of_a_run(options["threads"], options["jobs"], options["executor"], folder, overwrite)
+    folder = runs.folder
+    threads = runs.threads(options["threads"])
     config = {
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
-        "executor_options": {one.key: one.value for one in options["executor_options"]},
+        **options,
         "recipes": list(recipes),
         "texts": dict(named),
         "weights": numbers,
@@ -73,10 +69,7 @@ def distill(
         "settings": {one.key: one.value for one in settings},
         "threads": threads,
     }
-    for name in ("jobs", "executor", "executor_options", "checkpoint_every"):
-        del config[name]  # where and how runs are done changes no result
-    if open_folder(folder, overwrite, "distill", config):
-        click.echo(f"going on with what {folder}/ holds")
+    executor = runs.begin(config, threads)
     source = Source(
         source=options["source"],
         texts=named,
@@ -94,7 +87,7 @@ def distill(
             device=options["device"],
             precision=options["precision"],
             threads=threads,
-            checkpoint_every=options["checkpoint_every"],
+            checkpoint_every=runs.checkpoint_every,
             command=sys.argv,
         )
         for seed in seeds
@@ -104,9 +97,10 @@ def distill(
     dataset = data.dataset
     click.echo(
         f"{dataset.name}: {len(dataset.train)} training rows of {len(dataset.seen)} seen classes, "
-        f"{len(dataset.unseen)} unseen classes; {len(jobs)} run{'' if len(jobs) == 1 else 's'} in {folder}/"
+        f"{len(dataset.unseen)} unseen classes; {counted(len(jobs), 'run')} in {folder}/"
     )
-    results = _do(jobs, options, folder)
+    with runs.stoppable():
+        results = _do(jobs, executor, folder)
     if export:
         for job in jobs:
             path = job.folder / "features.safetensors"
@@ -130,12 +124,8 @@ _PLACES = (
 )
 
 
-def _do(jobs: Sequence[DistillJob], options: dict[str, Any], folder: Path) -> list[DistillResult]:
+def _do(jobs: Sequence[DistillJob], executor: Executor, folder: Path) -> list[DistillResult]:
     """Do all runs and return what they reached; raise :class:`TrainingError` where some failed."""
-    extra = {one.key: one.value for one in options["executor_options"]}
-    executor = make_executor(
-        options["executor"], options["jobs"], folder=folder / "executor", options=extra, threads=jobs[0].threads
-    )
     failed, found = [], []
     for ended in executor.run(do_job, jobs):
         one = DistillResult.read(ended.item.folder / "result.json")

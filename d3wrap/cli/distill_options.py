@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from d3wrap.cli.key_value import KeyValue
-from d3wrap.cli.options import Seeds, _group, fraction_options
-from d3wrap.data.semantics_file import SUFFIX
+from d3wrap.cli.options import Seeds, fraction_options, grouped
+from d3wrap.data.tensor_file import SUFFIX
 from d3wrap.distilling.opening import DIRECT, OWN
 from d3wrap.distilling.settings import PRESETS
 from d3wrap.errors import ConfigError
 
-distill_options = _group(
+distill_options = grouped(
     click.option(
         "--data",
         "source",
@@ -88,10 +88,6 @@ distill_options = _group(
         help="tf32 and bf16 (mixed precision) are faster on a GPU and less exact; recorded with the results.",
     ),
     click.option("--threads", type=click.IntRange(min=1), help="CPU threads; by default torch decides."),
-    click.option(
-        "--out", type=click.Path(path_type=Path), help="Folder for the results; a new one in runs/ by default."
-    ),
-    click.option("--overwrite", is_flag=True, help="Remove an earlier run in --out."),
     click.option(
         "--pictures", is_flag=True, help="Also draw what is near images of unseen classes, to teacher and student."
     ),

@@ -1,31 +1,16 @@
-"""What the commands that do many runs have in common: threads, executors, a line for each run, and what failed."""
+"""What commands say of what they do: sizes, a line for each run, and what failed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
-import torch
 
-from d3wrap.cli.out_folder import stored_option
 from d3wrap.comparison.job import Job
 from d3wrap.comparison.results import RunResult
 from d3wrap.comparison.runs import Failure
 from d3wrap.data.dataset import GZSLDataset
-
-
-def threads_of_a_run(given: int | None, jobs: int, executor: str, folder: Path, overwrite: bool) -> int:
-    """Return the threads of a run: as given, as the run that is gone on with had them, or one where several run."""
-    stored = None if overwrite else stored_option(folder, "threads")
-    usual = torch.get_num_threads() if jobs == 1 and executor == "local" else 1
-    return given or (stored if isinstance(stored, int) else usual)
-
-
-def on_this_machine(options: Mapping[str, Any], executor: str) -> dict[str, Any]:
-    """Return the options to load data with here: a cluster's machines may have a device that this one has not."""
-    return dict(options) if executor == "local" else {**options, "device": "cpu"}
 
 
 def counted(number: int, word: str) -> str:

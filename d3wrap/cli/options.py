@@ -52,7 +52,9 @@ class Numbers(click.ParamType):
         return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def _group(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def grouped(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command all of these options, in this order."""
+
     def decorate(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)
@@ -61,7 +63,7 @@ def _group(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
     return decorate
 
 
-fraction_options = _group(
+fraction_options = grouped(
     click.option(
         "--train-fraction",
         type=float,
@@ -78,7 +80,7 @@ fraction_options = _group(
     ),
 )
 
-source_options = _group(
+source_options = grouped(
     click.option(
         "--data",
         "source",
@@ -108,9 +110,9 @@ source_options = _group(
     ),
 )
 
-data_options = _group(source_options, fraction_options)
+data_options = grouped(source_options, fraction_options)
 
-device_options = _group(
+device_options = grouped(
     click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:n]."),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True),
     click.option(
@@ -123,7 +125,7 @@ device_options = _group(
     click.option("--threads", type=click.IntRange(min=1), help="CPU threads; by default torch decides."),
 )
 
-settings_options = _group(
+settings_options = grouped(
     click.option("--preset", default="small", show_default=True, help="Sizes of the generator: small, paper, …"),
     click.option(
         "--set",
@@ -161,7 +163,7 @@ settings_options = _group(
     ),
 )
 
-training_options = _group(
+training_options = grouped(
     settings_options,
     click.option(
         "--log-every",
@@ -172,7 +174,7 @@ training_options = _group(
     ),
 )
 
-choose_options = _group(
+choose_options = grouped(
     click.option(
         "--choose-points",
         type=click.IntRange(min=1),
@@ -195,7 +197,7 @@ choose_options = _group(
     ),
 )
 
-protocol_options = _group(
+protocol_options = grouped(
     click.option(
         "--protocol",
         type=click.Choice(["honest", "fixed", "paper"]),
@@ -217,7 +219,7 @@ classifier_option = click.option(
     help="softmax on features, student end to end, or softmax on the student's embedding.",
 )
 
-out_options = _group(
+out_options = grouped(
     click.option(
         "--out",
         type=click.Path(file_okay=False, path_type=Path),

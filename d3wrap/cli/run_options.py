@@ -6,7 +6,7 @@ import click
 
 from d3wrap.checkpoints.checkpoints import EVERY
 from d3wrap.cli.key_value import KeyValue
-from d3wrap.cli.options import _group, split_commas
+from d3wrap.cli.options import grouped, split_commas
 from d3wrap.executors import EXECUTORS
 
 checkpoint_option = click.option(
@@ -24,7 +24,7 @@ log_option = click.option(
     help="Tell these loggers of losses and results, e.g. tensorboard; `d3wrap plugins list` shows them.",
 )
 
-executor_options = _group(
+executor_options = grouped(
     click.option(
         "--jobs",
         type=click.IntRange(min=1),

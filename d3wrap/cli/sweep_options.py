@@ -11,7 +11,7 @@ import click
 from d3wrap.cli.config_option import configurable
 from d3wrap.cli.file_type import FileType
 from d3wrap.cli.file_values import value_at
-from d3wrap.cli.options import _group, source_options
+from d3wrap.cli.options import grouped, source_options
 from d3wrap.config import ConfigDocument, read_text
 from d3wrap.config.document import Keys
 from d3wrap.config.scalars import describe
@@ -112,7 +112,7 @@ class Fractions(FileType):
             raise document.error(expected, *keys) from error
 
 
-sweep_options = _group(
+sweep_options = grouped(
     source_options,
     click.option(
         "--datasets",

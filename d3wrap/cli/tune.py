@@ -14,22 +14,20 @@ from rich.console import Console
 
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
-from d3wrap.cli.doing import described, on_this_machine, threads_of_a_run
+from d3wrap.cli.doing import counted, described
 from d3wrap.cli.key_value import KeyValue
+from d3wrap.cli.many_runs import ManyRuns, many_runs
 from d3wrap.cli.options import (
     Seeds,
     choose_options,
     data_options,
     device_options,
-    out_options,
     settings_options,
 )
-from d3wrap.cli.out_folder import as_json, new_name, open_folder
-from d3wrap.cli.run_options import checkpoint_option, executor_options
+from d3wrap.cli.out_folder import as_json
 from d3wrap.comparison.run_lock import locked
 from d3wrap.config import Override, parse_value
 from d3wrap.evaluation.fitting import CLASSIFIERS
-from d3wrap.executors import make_executor
 from d3wrap.manager import load_plugins
 from d3wrap.tuning.search import Budget, Tuning, search
 from d3wrap.tuning.setup import begin, make_tuning
@@ -86,9 +84,7 @@ from d3wrap.tuning.view import viewing_round
 )
 @choose_options
 @device_options
-@executor_options
-@checkpoint_option
-@out_options
+@many_runs("tune")
 @config_option
 def tune(
     generator: str,
@@ -99,12 +95,7 @@ def tune(
     search_seed: int,
     prune: bool,
     classifier: str,
-    jobs: int,
-    executor: str,
-    executor_options: Sequence[Override],
-    checkpoint_every: float,
-    out: Path | None,
-    overwrite: bool,
+    runs: ManyRuns,
     **options: Any,
 ) -> None:
     """Search for settings in validation worlds, the same number of trials for both arms.
@@ -128,35 +119,28 @@ def tune(
     plugins = load_plugins(block=options["block"])
     for_plan = {**options, "protocol": "honest", "log_every": 50, "classifiers": (classifier,)}
     plan = prepare.plan(generator, for_plan, plugins)
-    folder = out or new_name("tune")
-    threads = options["threads"] = threads_of_a_run(options["threads"], jobs, executor, folder, overwrite)
-    dataset = prepare.load(on_this_machine(options, executor))
+    folder = runs.folder
+    threads = options["threads"] = runs.threads(options["threads"])
+    dataset = prepare.load(runs.on_this_machine(options))
     command = tuple(sys.argv)
     tuning = make_tuning(
         plan, dataset, plugins, wanted, budget=Budget(trials, seeds, timeout, prune), seed=search_seed,
-        device=options["device"], dtype=options["dtype"], threads=threads, checkpoint_every=checkpoint_every,
+        device=options["device"], dtype=options["dtype"], threads=threads, checkpoint_every=runs.checkpoint_every,
         command=command,
     )  # fmt: skip
     space = {key: str(values) for key, values in tuning.space.items()}
     fixed = {"generator": generator, "search": space, "seeds": seeds, "search_seed": search_seed, "prune": prune}
     config = as_json({**fixed, "classifier": classifier, "plugins": plugins.names, **options})
-    given = {one.key: one.value for one in executor_options}
-    goes_on = open_folder(folder, overwrite, "tune", config)
-    runner = make_executor(executor, jobs, folder=folder / executor, options=given, threads=threads)
+    executor = runs.begin(config, threads)
     with locked(folder):
         begin(folder, tuning, dataset, plugins, command)
         click.echo(f"{described(dataset)}. Results go to {folder}/")
         _announce(tuning)
-        if goes_on:
-            click.echo(f"going on with what {folder}/ holds")
-        try:
+        with runs.stoppable():
             found = search(
-                tuning, folder, runner, watch=viewing_round,
+                tuning, folder, executor, watch=viewing_round,
                 on_trial=lambda trial, before: click.echo(trial_line(trial, before)),
             )  # fmt: skip
-        except KeyboardInterrupt:
-            click.echo(f"\nstopped; the same command with --out {folder} goes on", err=True)
-            raise
         tuned = make_tuned(tuning, found, dataset)
         path = write_tuned(folder, tuned)
     click.echo()
@@ -170,7 +154,7 @@ def _announce(tuning: Tuning) -> None:
     """Say what each arm searches, and with which budget."""
     budget = tuning.budget
     limit = "" if budget.timeout is None else f", or until {budget.timeout:g} s are over"
-    seeds = f"{len(budget.seeds)} seed{'s' if len(budget.seeds) > 1 else ''}"
+    seeds = counted(len(budget.seeds), "seed")
     click.echo(f"each arm: {budget.trials} trials{limit}, {seeds} each, in validation worlds of the training images")
     for arm in ARMS:
         space = "  ".join(f"{key}={values}" for key, values in of_arm(tuning.space, arm).items())

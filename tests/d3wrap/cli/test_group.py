@@ -101,3 +101,8 @@ def test_help_and_lists_do_not_import_torch(arguments):
     if arguments == ["--help"]:
         shown = " ".join(done.stdout.split())
         assert all(f"{name} {lazy.summary}" in shown for name, lazy in COMMANDS.items())
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "d3wrap", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == CliRunner().invoke(main, ["--version"], prog_name="d3wrap").stdout
