@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from d3wrap.data.limits import Limits
 from d3wrap.data.opening import first_bytes
@@ -31,7 +30,7 @@ class TensorFile:
     again: str
     """How to make a sound one."""
 
-    def read(self, path: Path, limits: Limits) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def read(self, path: Path, limits: Limits) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return header and tensors, which stay on disk until they are used.
 
         Raises :class:`~d3wrap.errors.DataError` for another kind of file, another version, and a malformed header.
