@@ -48,7 +48,7 @@ def distill(
 
     The student learns from images (--images) or features; the teacher's features are the dataset's, or a file. Each
     --recipe is trained from each seed and shown in one table, paired by seed. Stopped or killed, the same command with
-    the same --out goes on.
+    the same --out goes on; it may then have other recipes and seeds, and what is finished is not repeated.
     """
     plugins = load_plugins()
     chosen = apply_overrides(PRESETS[preset], settings)
@@ -62,7 +62,6 @@ def distill(
     threads = runs.threads(options["threads"])
     config = {
         **options,
-        "recipes": list(recipes),
         "texts": dict(named),
         "weights": numbers,
         "preset": preset,

@@ -16,7 +16,7 @@ from d3wrap.comparison.run_lock import locked
 from d3wrap.distilling.data import DistillData
 from d3wrap.distilling.opening import Source, open_data
 from d3wrap.distilling.recipe import Recipe
-from d3wrap.distilling.run import DistillResult, run_distillation
+from d3wrap.distilling.run import run_distillation
 from d3wrap.distilling.settings import DistillSettings
 from d3wrap.training.precision import Precision
 
@@ -83,9 +83,3 @@ def opened(job: DistillJob) -> DistillData:
         _OPEN.clear()
         _OPEN[key] = open_data(job.source, job.settings, job.device)
     return _OPEN[key]
-
-
-def results_in(jobs: Sequence[DistillJob]) -> list[DistillResult]:
-    """Return the results that are there, in the order of the jobs."""
-    found = [DistillResult.read(job.folder / "result.json") for job in jobs]
-    return [one for one in found if one is not None]

@@ -40,7 +40,15 @@ def test_recipes_from_one_seed_are_shown_side_by_side_and_gone_on_with(out):
     assert again.exit_code == 0, again.output
     assert "going on with what" in again.output
     assert json.loads((out / "results.json").read_text())["recipes"] == found
-    other = run(*QUICK, "--recipe", "mse", "--out", str(out))
+    student = out / "cls@own" / "seed-0" / "student.safetensors"
+    trained = student.stat().st_mtime_ns
+    more = run(*QUICK, "--weight", "vl-mse=0.5", "--recipe", "cls", "--recipe", "contrastive", "--out", str(out))
+    assert more.exit_code == 0, more.output
+    assert student.stat().st_mtime_ns == trained
+    later = json.loads((out / "results.json").read_text())["recipes"]
+    assert [one["recipe"] for one in later] == ["cls@own", "contrastive@own"]
+    assert later[0] == found[0]
+    other = run(*QUICK, "--recipe", "cls", "--out", str(out))
     assert other.exit_code == 2
     assert "holds a run with other settings" in other.output
 

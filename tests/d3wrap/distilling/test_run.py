@@ -14,7 +14,7 @@ from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.data import load_dataset
 from d3wrap.distilling import run as running
 from d3wrap.distilling.export import export_features
-from d3wrap.distilling.job import DistillJob, do_job, opened, results_in
+from d3wrap.distilling.job import DistillJob, do_job, opened
 from d3wrap.distilling.measuring import student_features
 from d3wrap.distilling.opening import Source
 from d3wrap.distilling.recipe import parse_recipe
@@ -136,7 +136,7 @@ def job(tmp_path, plugins):
 
 def test_a_job_is_done_and_its_student_becomes_a_dataset(job, tmp_path):
     do_job(job)
-    (result,) = results_in([job])
+    result = DistillResult.read(job.folder / "result.json")
     assert result.recipe == "cls@own"
     assert job.label == "cls@own, seed 0"
     data = opened(job)
@@ -158,4 +158,4 @@ def test_why_a_job_failed_is_written_down(job):
     with pytest.raises(DataError, match="nowhere"):
         do_job(broken)
     assert "nowhere: no such file" in (job.folder / "error.txt").read_text()
-    assert results_in([broken]) == []
+    assert DistillResult.read(broken.folder / "result.json") is None
