@@ -39,6 +39,12 @@ def test_an_adapter_has_a_row_and_an_example(name):
     assert f'adapter="{name}"' in ADAPTERS
 
 
+def test_the_index_of_the_documentation_has_every_page_and_no_other():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"\]\(([a-z]+\.md)\)", index)) == pages
+
+
 def test_the_examples_of_adapters_run_and_train():
     pytest.importorskip("FrEIA")
     namespace = {}
