@@ -53,8 +53,6 @@ def do_job(job: DistillJob) -> None:
     Whatever is raised is also written to ``error.txt``, with its traceback. Raises
     :class:`~d3wrap.errors.DataError` where another process is at it.
     """
-    if job.threads:
-        torch.set_num_threads(job.threads)
     folder = RunFolder(job.folder, resume=True)
     with locked(folder.path):
         folder.clean()
@@ -77,8 +75,14 @@ def do_job(job: DistillJob) -> None:
 
 
 def opened(job: DistillJob) -> DistillData:
-    """Return the data of a job; jobs of one process that need the same share them."""
-    key = (repr(job.source), job.settings, job.device)
+    """Return the data of a job; jobs of one process that need the same share them.
+
+    The process computes with the job's number of threads from here on, since the last bits of the text features depend
+    on it: so they are the same whether this process does the job or another one.
+    """
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    key = (repr(job.source), job.settings, job.device, job.threads)
     if key not in _OPEN:
         _OPEN.clear()
         _OPEN[key] = open_data(job.source, job.settings, job.device)

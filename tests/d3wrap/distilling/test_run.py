@@ -12,6 +12,7 @@ import torch
 from d3wrap.checkpoints.tensors import read_weights
 from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.data import load_dataset
+from d3wrap.distilling import job as jobs
 from d3wrap.distilling import run as running
 from d3wrap.distilling.export import export_features
 from d3wrap.distilling.job import DistillJob, do_job, opened
@@ -22,6 +23,7 @@ from d3wrap.distilling.run import DistillResult, run_distillation
 from d3wrap.distilling.settings import DistillSettings
 from d3wrap.distilling.training import make_student
 from d3wrap.errors import DataError
+from d3wrap.files import sha256_of
 
 FILES = ["manifest.json", "metrics.jsonl", "result.json", "student-tuned.safetensors", "student.safetensors"]
 
@@ -80,14 +82,14 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("stage", ["distill", "tuning"])
-def test_a_killed_run_is_gone_on_with(do, tmp_path, monkeypatch, stage):
+@pytest.mark.parametrize(("stage", "count"), [("distill", 3), ("tuning", 1), ("tuning", 3)])
+def test_a_killed_run_is_gone_on_with(do, tmp_path, monkeypatch, stage, count):
     do(tmp_path / "whole")
     step, counted = running.Distillation._step, []
 
     def dying(self, at, *arguments):
         counted.append(at.name)
-        if counted.count(stage) == 3:
+        if counted.count(stage) == count:
             raise Killed
         return step(self, at, *arguments)
 
@@ -103,6 +105,22 @@ def test_a_killed_run_is_gone_on_with(do, tmp_path, monkeypatch, stage):
     assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == sorted(
         p.name for p in (tmp_path / "whole").iterdir()
     )
+
+
+def test_a_student_is_kept_as_it_was_before_it_saw_an_unseen_class(do, tmp_path, settings):
+    do(tmp_path / "tuned")
+    do(tmp_path / "alone", settings=replace(settings, shots=0))
+    tuned, alone = (read_weights(tmp_path / place / "student.safetensors") for place in ("tuned", "alone"))
+    assert all(torch.equal(tuned[name], alone[name]) for name in alone)
+    after = read_weights(tmp_path / "tuned" / "student-tuned.safetensors")
+    assert not all(torch.equal(after[name], alone[name]) for name in alone)
+
+
+def test_the_few_shot_accuracy_is_the_mean_over_the_last_epochs(do, tmp_path, settings, monkeypatch):
+    given = iter([0.1, 0.2, 0.4, 0.9])
+    monkeypatch.setattr(running, "few_shot_accuracy", lambda *_: next(given))
+    found = do(tmp_path, settings=replace(settings, tuning_epochs=5, averaged=3, epochs=3))
+    assert found.few_shot == pytest.approx((0.1 + 0.2 + 0.4) / 3)
 
 
 def test_no_shots_means_no_fine_tuning(do, tmp_path, settings):
@@ -151,6 +169,59 @@ def test_a_job_is_done_and_its_student_becomes_a_dataset(job, tmp_path):
     rows = torch.arange(5)
     torch.testing.assert_close(found.features[:5], student_features(student, data, rows, job.settings))
     torch.testing.assert_close(found.features.norm(dim=1), torch.ones(1797))
+
+
+def test_what_is_exported_is_the_student_before_tuning_and_nothing_else_of_the_source(
+    do, data, settings, plugins, tmp_path
+):
+    do(tmp_path / "run")
+    dataset = replace(
+        data.dataset,
+        text_features=torch.ones(6, 4),
+        teacher_features=torch.ones(84, 4),
+        provenance={**data.dataset.provenance, "sha256.old.mat": "1"},
+    )
+    recipe = parse_recipe("cls+contrastive", ["own"], {}, plugins)
+    job = DistillJob(Source("made", {"own": "own"}), recipe, settings, 0, tmp_path / "run", plugins.names)
+    export_features(job, replace(data, dataset=dataset), tmp_path / "features.safetensors")
+    found = load_dataset(tmp_path / "features.safetensors", scale="none")
+    student = make_student(data, settings, 0)
+    student.load_state_dict(read_weights(tmp_path / "run" / "student.safetensors"))
+    assert torch.equal(found.features, student_features(student, data, torch.arange(84), settings))
+    assert found.text_features is None
+    assert found.teacher_features is None
+    assert "sha256.old.mat" not in found.provenance
+    assert found.provenance["student.sha256"] == sha256_of(tmp_path / "run" / "student.safetensors")
+    for name in ("labels", "semantics", "seen", "unseen", "train", "test_seen", "test_unseen"):
+        assert torch.equal(getattr(found, name), getattr(dataset, name))
+
+
+@pytest.fixture
+def _threads_restored():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    jobs._OPEN.clear()
+
+
+@pytest.mark.usefixtures("_threads_restored")
+def test_data_are_opened_once_with_the_threads_of_the_job_whoever_opens_them(job, monkeypatch):
+    """Sums of many threads end in other bits, and a process that waits for others must open what they open."""
+    found = []
+
+    def noted(source, settings, device):
+        found.append((torch.get_num_threads(), settings.size))
+        return object()
+
+    monkeypatch.setattr(jobs, "open_data", noted)
+    jobs._OPEN.clear()
+    torch.set_num_threads(1)
+    several = replace(job, threads=2)
+    assert opened(several) is opened(several)
+    assert opened(replace(several, seed=1)) is opened(several)
+    opened(replace(several, settings=replace(job.settings, size=9)))
+    opened(replace(several, threads=1))
+    assert found == [(2, 8), (2, 9), (1, 8)]
 
 
 def test_why_a_job_failed_is_written_down(job):
