@@ -19,6 +19,8 @@ from d3wrap.errors import DataError, ShapeError
 
 STATISTICS = 2048
 """Training rows, the first, that the standardisation of inputs is taken from."""
+CONSTANT = 1e-6
+"""A standard deviation up to this is rounding."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,17 @@ class DistillData:
         return self.inputs.ndim == 4
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation of the inputs by channel or feature, to broadcast against a batch."""
+        """Return mean and standard deviation of the inputs by channel or feature, to broadcast against a batch.
+
+        A feature that never changes has 1 in place of its deviation: other rows may differ in it, and must not become
+        enormous.
+        """
         part = self.inputs[self.dataset.train[:STATISTICS].to(self.inputs.device)]
         if self.are_images:
             part = as_float(part)
         dims = (0, 2, 3) if self.are_images else (0,)
         std, mean = torch.std_mean(part.double(), dims, keepdim=True, correction=0)
-        return mean.float().to(self.device), std.clamp(min=1e-6).float().to(self.device)
+        return mean.float().to(self.device), std.where(std > CONSTANT, 1.0).float().to(self.device)
 
     def batch(self, rows: Tensor) -> Tensor:
         """Return the inputs of rows ``[m]`` as they are stored, on :attr:`device`."""

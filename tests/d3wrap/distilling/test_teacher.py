@@ -118,3 +118,16 @@ def test_inputs_are_standardised_by_training_rows(data):
     torch.testing.assert_close(std, pixels.std((0, 2, 3), correction=0)[None, :, None, None])
     features = replace(data, inputs=data.dataset.features)
     torch.testing.assert_close(features.statistics()[0], data.dataset.train_features.mean(0)[None])
+
+
+def test_a_feature_that_never_changes_in_training_rows_is_left_as_long_as_it_is(data):
+    """Pixels at the edge of digits are such: where another row has one, it must not drown all others."""
+    features = data.dataset.features.clone()
+    features[:, 1] = 0.3
+    features[data.dataset.test_unseen, 1] = 4.3
+    mean, std = replace(data, inputs=features).statistics()
+    assert std[0, 1] == 1
+    standardised = (features - mean) / std
+    assert standardised.abs().max() < 100
+    torch.testing.assert_close(standardised[data.dataset.train, 1], torch.zeros(40), rtol=0, atol=1e-6)
+    torch.testing.assert_close(standardised[data.dataset.test_unseen, 1], torch.full((28,), 4.0))
