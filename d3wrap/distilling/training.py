@@ -203,7 +203,8 @@ class _Order:
         self._stage, self._seed, self._device = stage, seed, device
         size = min(settings.batch_size, len(stage.rows) * (1 if stage.shots is None else 2))
         self._drawn = 0 if stage.shots is None else min(max(size // 2, 1), len(stage.shots))
-        self._size = max(size - self._drawn, 1)
+        # few shots leave room for more rows than there are
+        self._size = min(max(size - self._drawn, 1), len(stage.rows))
         self._passes = len(stage.rows) // self._size
         self._known: tuple[int, Tensor] = (-1, stage.rows)
         self.epoch = self._passes * settings.repeats
