@@ -22,6 +22,7 @@ from d3wrap.distilling.teacher import ImageTeacher, LiveTeacher, StoredTeacher
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.files import sha256_of
 from d3wrap.training.precision import resolve_device
+from d3wrap.vision.image_model import ImageModel
 from d3wrap.vision.loading import KINDS, ModelOptions, load_image_model
 
 OWN = "own"
@@ -148,11 +149,31 @@ def _teacher(
         )
     if inputs.ndim != 4 or inputs.shape[1] != 3:
         raise ConfigError(f"--teacher {source.teacher}: a network needs images in colour: give --images")
-    options = ModelOptions(source.teacher_weights, source.teacher_random_weights)
-    teacher = LiveTeacher(load_image_model(source.teacher, options, device))
+    teacher = LiveTeacher(_network(source, device))
     if centred is None:
         return teacher
     return teacher.centred(resized(inputs[rows.to(inputs.device)], settings.size) for rows in centred.split(CHUNK))
+
+
+def _network(source: Source, device: torch.device) -> ImageModel:
+    """Return the teacher's network, one that needs no options but weights and takes any number of images."""
+    kind = source.teacher.partition(":")[0]
+    elsewhere = (
+        "extract its features once (d3wrap features extract) and give the dataset that makes as --data, or its "
+        "features as an .npy file"
+    )
+    try:
+        model = load_image_model(
+            source.teacher, ModelOptions(source.teacher_weights, source.teacher_random_weights), device
+        )
+    except ConfigError as error:
+        if kind in ("timm", "open_clip"):
+            raise
+        # what it says to add are options of extraction alone
+        raise ConfigError(f"--teacher {source.teacher}: cannot look at images live ({error}): {elsewhere}") from error
+    if model.batch_size is not None:
+        raise ConfigError(f"--teacher {source.teacher}: takes {model.batch_size} images at once alone: {elsewhere}")
+    return model
 
 
 def _direct(name: str, place: str | os.PathLike[str], dataset: GZSLDataset, settings: DistillSettings) -> Tensor:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import importlib.util
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from d3wrap.data import load_dataset
 from d3wrap.data.digits import digits
 from d3wrap.data.semantics_file import ClassSemantics, write_semantics
+from d3wrap.distilling import opening
 from d3wrap.distilling.images import images_of
 from d3wrap.distilling.opening import Source, open_data
 from d3wrap.distilling.settings import DistillSettings
 from d3wrap.distilling.teacher import LiveTeacher
 from d3wrap.errors import ConfigError, D3WrapWarning, DataError
+from d3wrap.vision.image_model import ImageModel, Weights
+from d3wrap.vision.preprocessing import Wishes, plain_preprocessing
 
 DIGITS = digits()
 SMALL = DistillSettings(size=8, crop=8)
@@ -73,10 +78,39 @@ def test_texts_may_be_in_the_teachers_space_already(files):
     data = open_data(source, PLAIN, "cpu")
     matrix = torch.randn(10, 6, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(data.texts["t"], F.normalize(matrix, dim=1))
+    assert data.teacher.centre is None
+    both = Source("digits", {"t": source.texts["t"], "own": "own"}, teacher=str(files / "features.npy"))
+    assert list(open_data(both, PLAIN, "cpu").texts) == ["t", "own"]
+    assert list(open_data(replace(both, texts=dict(reversed(both.texts.items()))), PLAIN, "cpu").texts) == ["own", "t"]
     with pytest.raises(ConfigError, match="add --set centred=false"):
         open_data(source, SMALL, "cpu")
     with pytest.raises(DataError, match="has no text features of its own"):
         open_data(Source("digits", {"t": "direct:dataset"}), PLAIN, "cpu")
+
+
+def test_what_a_dataset_has_of_a_teacher_is_the_teachers(tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = {"features": (24, 3), "semantics": (4, 2), "teacher_features": (24, 5), "text_features": (4, 5)}
+    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    np.savez(tmp_path / "d.npz", labels=np.arange(24) % 4, unseen=np.array([3]), **arrays)
+    source = Source(str(tmp_path / "d.npz"), {"t": "direct:dataset"})
+    data = open_data(source, replace(PLAIN, student="mlp"), "cpu")
+    expected = F.normalize(torch.from_numpy(arrays["teacher_features"]), dim=1)
+    torch.testing.assert_close(data.teacher.features(torch.arange(24)), expected)
+    torch.testing.assert_close(data.texts["t"], F.normalize(torch.from_numpy(arrays["text_features"]), dim=1))
+    assert torch.equal(data.inputs, torch.from_numpy(arrays["features"]))
+
+
+def test_a_part_of_the_training_rows_is_the_part_that_other_commands_take():
+    found = [
+        open_data(Source("digits", {"own": "own"}, train_fraction=0.3, fraction_seed=seed), SMALL, "cpu")
+        for seed in (0, 1)
+    ]
+    for seed, data in enumerate(found):
+        expected = load_dataset("digits", scale="none", train_fraction=0.3, fraction_seed=seed)
+        assert torch.equal(data.dataset.train, expected.train)
+        assert len(data.dataset.train) < 0.5 * len(DIGITS.train)
+    assert not torch.equal(found[0].dataset.train, found[1].dataset.train)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +170,11 @@ def test_images_that_a_benchmark_names_are_found(tmp_path):
     savemat(folder / "att_splits.mat", {"att": np.zeros((2, 2))})
     found = images_of(path, str(folder), 2, size=6)
     assert found[:, 0, 0, 0].tolist() == [2, 0]
+    for name in ("att", "proposed"):  # two splits, neither of the usual name
+        savemat(folder / f"{name}_splits.mat", {"att": np.zeros((2, 2))})
+    (folder / "att_splits.mat").rename(folder / "other_splits.mat")
+    chosen = images_of(path, str(folder), 2, split="other_splits", size=6)
+    assert torch.equal(chosen, found)
 
 
 @pytest.fixture
@@ -158,6 +197,7 @@ def few(tmp_path):
 def test_images_are_decoded_once_and_their_archive_is_part_of_the_description(few):
     source = Source(str(few / "few.npz"), {"own": "own"}, images=str(few / "images.zip"), cache=str(few / "pixels"))
     data = open_data(source, DistillSettings(size=4, crop=4), "cpu")
+    assert data.inputs.shape == (24, 3, 4, 4)
     assert data.inputs[:, 0, 0, 0].tolist() == list(range(24))
     assert len(list((few / "pixels").iterdir())) == 1
     assert set(source.described()["sha256"]) == {"images"}
@@ -179,3 +219,24 @@ def test_a_network_can_be_the_teacher_and_looks_at_crops(few):
     assert data.teacher.centre is not None
     plain = open_data(source, DistillSettings(size=4, crop=4, centred=False), "cpu")
     assert plain.teacher.centre is None
+    train = data.dataset.train
+    raw = plain.teacher.raw(data.whole(train, 4))
+    torch.testing.assert_close(data.teacher.centre, raw.mean(0), rtol=1e-4, atol=1e-5)
+    others = open_data(replace(source, teacher_random_weights=1), DistillSettings(size=4, crop=4), "cpu")
+    assert not torch.allclose(others.teacher.raw(data.whole(train, 4)), raw, rtol=0.1)
+
+
+def test_networks_that_need_what_only_extraction_can_be_told_are_refused(few, monkeypatch):
+    """A TorchScript file would need --trust and --size, which belong to `d3wrap features extract`."""
+    (few / "net.ts").write_bytes(b"a program")
+    source = Source(str(few / "few.npz"), {"own": "own"}, images=str(few / "images.zip"))
+    for teacher in (f"torchscript:{few / 'net.ts'}", f"onnx:{few / 'missing.onnx'}"):
+        with pytest.raises(ConfigError, match=r"cannot look at images live .*d3wrap features extract.* as --data"):
+            open_data(replace(source, teacher=teacher), SMALL, "cpu")
+    both = replace(source, teacher="timm:x", teacher_weights="w.pth", teacher_random_weights=0)
+    with pytest.raises(ConfigError, match=r"^--weights and --random-weights exclude each other"):
+        open_data(both, SMALL, "cpu")
+    fixed = ImageModel("onnx:n", Weights("n", ""), plain_preprocessing(Wishes(), (4, 4)), torch.flatten, {}, "cpu", 4)
+    monkeypatch.setattr(opening, "load_image_model", lambda *_: fixed)
+    with pytest.raises(ConfigError, match="takes 4 images at once alone: extract its features once"):
+        open_data(replace(source, teacher="onnx:n"), SMALL, "cpu")
