@@ -69,8 +69,9 @@ def fit_vlm_teacher(dataset: GZSLDataset, source: GZSLDataset, settings: D3Setti
 
     ``dataset`` is in the space of the classifier, ``source`` as it was loaded: the teacher's image features are its
     ``teacher_features``, else its features as they were before scaling. The text features are its ``text_features``,
-    else a map from the semantics of the seen classes to the means of their image features. Rows and classes that are
-    not trained on take no part. Raises :class:`~d3wrap.errors.ShapeError` for text features of another width.
+    else a map from the semantics of the seen classes to the means of their image features, of unit length. Rows and
+    classes that are not trained on take no part. Raises :class:`~d3wrap.errors.ShapeError` for text features of another
+    width.
     """
     teacher = new_vlm_teacher(dataset, source, settings)
     wanted = _own(source)[source.train].to(dataset.features)

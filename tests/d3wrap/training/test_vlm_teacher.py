@@ -12,6 +12,7 @@ import d3wrap
 from d3wrap.data.scaling import MinMaxScaler
 from d3wrap.errors import ConfigError, ShapeError
 from d3wrap.protocol import Vault, validation_world
+from d3wrap.ridge import ridge
 from d3wrap.settings import D3Settings
 from d3wrap.training.teacher import train_teacher
 
@@ -58,6 +59,17 @@ def test_without_text_features_the_semantics_are_mapped_to_the_seen_classes_mean
     predicted = dataset.seen[teacher(dataset.features[rows]).logits.argmax(1)]
     assert float((predicted == dataset.labels[rows]).double().mean()) > 0.8  # chance is 0.2
     torch.testing.assert_close(teacher.text.norm(dim=1), torch.ones(5, dtype=torch.float64))
+
+
+def test_classes_of_more_images_weigh_no_more_in_the_map(dataset):
+    unequal = replace(dataset, text_features=None, train=dataset.train[20:])
+    counts = unequal.train_labels.bincount(minlength=8)[unequal.seen]
+    assert counts.min() < counts.max()
+    image = F.normalize(unequal.teacher_features, dim=1)
+    means = [image[unequal.train][unequal.train_labels == index].mean(0) for index in unequal.seen]
+    semantics = unequal.semantics[unequal.seen]
+    expected = F.normalize(ridge(semantics, F.normalize(torch.stack(means), dim=1))(semantics), dim=1)
+    torch.testing.assert_close(train_teacher(unequal, SETTINGS, 0).text, expected)
 
 
 def test_its_embedding_is_the_principal_components_and_their_negatives(dataset):
