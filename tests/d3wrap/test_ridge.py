@@ -74,3 +74,13 @@ def test_rows_that_are_all_the_same_give_the_mean():
 def test_rows_that_do_not_pair_up_are_refused(x, y):
     with pytest.raises(ShapeError, match="ridge: expected"):
         ridge(torch.zeros(x), torch.zeros(y))
+
+
+def test_single_precision_is_computed_in_double_precision():
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(30, 5, generator=rng) + 1000
+    y = x @ torch.randn(5, 2, generator=rng)
+    single, double = ridge(x, y), ridge(x.double(), y.double())
+    assert single.weight.dtype == torch.float32
+    assert torch.equal(single.weight, double.weight.float())
+    assert torch.equal(single.bias, double.bias.float())

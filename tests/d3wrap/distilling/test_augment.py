@@ -55,3 +55,23 @@ def test_resizing_averages():
     small = resized(images, 8)
     assert small.shape == (1, 3, 8, 8)
     torch.testing.assert_close(small.mean((2, 3)), as_float(images).mean((2, 3)), atol=0.01, rtol=0)
+    noise = torch.randint(0, 256, (4, 3, 64, 64), generator=stream(0, "noise"), dtype=torch.uint8)
+    # of 64 pixels each, not of the four in the middle, which would leave a deviation of 0.14
+    assert resized(noise, 8).std() < 0.05
+
+
+def test_places_are_drawn_evenly_and_apart_across_and_down():
+    found = augmented(coordinates(3000), 16, 0.1, False, stream(0, "crops")) * 255 / 4
+    places = []
+    for line in (found[:, 0, 8], found[:, 1, :, 8]):
+        length = (line[:, -1] - line[:, 0]) * 16 / 15 / 64
+        begin = (line[:, 0] + 0.5) / 64 - length / 32
+        places.append((begin / (1 - length), length < 0.9))
+    (across, narrow), (down, low) = places
+    both = narrow & low
+    for place in (across[both], down[both]):
+        assert place.min() > -0.05
+        assert place.max() < 1.05
+        quarters = torch.quantile(place, torch.tensor([0.25, 0.5, 0.75]))
+        torch.testing.assert_close(quarters, torch.tensor([0.25, 0.5, 0.75]), rtol=0, atol=0.04)
+    assert torch.corrcoef(torch.stack([across[both], down[both]]))[0, 1].abs() < 0.06

@@ -205,7 +205,7 @@ def test_a_student_that_equals_its_teacher_matches_and_agrees(drawn):
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_the_dtype_of_the_inputs_is_kept(batch, dtype):
     student, teacher, text = (one.to(dtype) for one in batch)
     for loss in ALL.values():

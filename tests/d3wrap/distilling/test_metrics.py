@@ -101,3 +101,12 @@ def test_rows_must_pair_up():
             metric(student[:3], teacher)
     with pytest.raises(ShapeError, match="one width"):
         relation(student[:, :2], teacher)
+
+
+def test_images_that_are_alike_count_as_found():
+    """Of two copies of an image neither teacher feature is nearer, so neither counts as another's."""
+    student, teacher = drawn(6, 4, 0)
+    student, teacher = student.repeat(2, 1), teacher.repeat(2, 1)
+    assert relation(teacher, teacher) == 1
+    assert relation(student, teacher) == relation(student[:6], teacher[:6])
+    assert relation(torch.zeros_like(student), teacher) == 1

@@ -54,6 +54,17 @@ def test_a_live_teacher_sees_the_images_as_it_wants_them():
     assert teacher.width == 4
 
 
+def test_a_live_teacher_resizes_as_its_own_preprocessing_would_and_has_no_gradient():
+    given = []
+    teacher, images = LiveTeacher(model(given)), (torch.rand(2, 3, 9, 11) > 0.5).float().requires_grad_()
+    found = teacher.features(torch.tensor([0, 1]), images)
+    sized = F.interpolate(images.detach(), (6, 6), mode="bicubic", antialias=True)
+    assert sized.max() > 1  # a cubic overshoots, which the bytes of an image cannot
+    mean, std = torch.tensor([0.5, 0.4, 0.3])[:, None, None], torch.tensor([0.2, 0.2, 0.1])[:, None, None]
+    torch.testing.assert_close(given[-1], (sized.clamp(0, 1) - mean) / std)
+    assert not found.requires_grad
+
+
 def test_a_live_teacher_is_centred_by_the_images_it_is_shown():
     teacher, images = LiveTeacher(model([])), torch.rand(5, 3, 6, 6)
     centred = teacher.centred(images.split(2))
@@ -78,6 +89,28 @@ def test_text_features_are_the_ridge_regression_of_the_seen_classes_means(datase
     found = text_features(dataset.semantics, images, dataset.train_labels, dataset.seen)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(6))
+
+
+def test_classes_of_more_images_weigh_no_more_in_text_features(dataset):
+    kept = torch.cat([dataset.train[:2], dataset.train[10:]])
+    images, labels = StoredTeacher(dataset.features, kept).features(kept), dataset.labels[kept]
+    assert labels.bincount().tolist() == [2, 10, 0, 10, 10]
+    means = torch.stack([images[labels == index].mean(0) for index in dataset.seen])
+    expected = F.normalize(ridge(dataset.semantics[dataset.seen], means)(dataset.semantics), dim=1)
+    torch.testing.assert_close(text_features(dataset.semantics, images, labels, dataset.seen), expected)
+
+
+def test_rows_may_be_asked_for_in_any_order(data):
+    rows = torch.tensor([60, 3, 71, 3, 12])
+    expected = torch.stack([data.inputs[row] for row in rows]).float() / 255
+    assert torch.equal(data.whole(rows, 12), expected)
+    assert torch.equal(data.batch(rows), data.inputs[rows])
+    stored = F.normalize(data.dataset.features[rows] - data.dataset.train_features.mean(0), dim=1)
+    torch.testing.assert_close(data.teacher_features(rows, 12), stored)
+    live = replace(data, teacher=LiveTeacher(model([], features=lambda images: images.flatten(1)[:, 50:55])))
+    live = replace(live, texts={})
+    one_by_one = torch.cat([live.teacher.features(row[None], data.whole(row[None], 12)) for row in rows])
+    torch.testing.assert_close(live.teacher_features(rows, 12), one_by_one)
 
 
 def test_images_of_unseen_classes_and_test_rows_take_no_part(dataset):
