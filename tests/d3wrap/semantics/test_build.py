@@ -47,6 +47,40 @@ def test_templates_are_averaged_and_the_same_text_counts_once(table_encoder):
     assert found.templates == ("{name}", "{description}")
 
 
+def test_a_text_that_two_templates_give_counts_once(table_encoder):
+    """A class without a description gets the same text from templates that differ in it alone."""
+    table = {"Lily": [1.0, 0], "a Lily": [0.0, 1], "Rose": [1.0, 0], "Rose Red.": [1.0, 0], "a Rose": [1.0, 0]}
+    spec, built = table_encoder(table)
+    texts = ClassTexts(("Lily", "Rose"), ((), ("Red.",)))
+    with pytest.warns(D3WrapWarning, match="no description of 'Lily'"):
+        found = build_semantics(texts, spec, templates=["{name}", "{name} {description}", "a {name}"])
+    assert built[0].asked == list(table)
+    torch.testing.assert_close(found.matrix[0], torch.tensor([1.0, 1]) / math.sqrt(2))
+
+
+def test_texts_are_encoded_template_by_template_in_order(table_encoder):
+    order = ["Rose: Red.", "Rose: Thorny.", "Red., Rose", "Thorny., Rose", "Lily: White.", "White., Lily"]
+    spec, built = table_encoder({text: [1.0, place] for place, text in enumerate(order)})
+    texts = ClassTexts(("Rose", "Lily"), (("Red.", "Thorny."), ("White.",)))
+    build_semantics(texts, spec, templates=["{name}: {description}", "{description}, {name}"])
+    assert built[0].asked == order
+
+
+def test_an_encoder_gets_the_device_and_what_is_known_of_the_texts_is_kept(table_encoder):
+    spec, _ = table_encoder({LILY: [3.0, 4], RED: [0.0, 9], THORNY: [2.0, 0]})
+    devices = []
+
+    def build(settings, device):
+        devices.append(device)
+        return spec.build(settings, torch.device("cpu"))
+
+    elsewhere = dataclasses.replace(spec, build=build)
+    found = build_semantics(TWO, elsewhere, device="meta", provenance={"sha256.names.txt": "12"})
+    assert devices == [torch.device("meta")]
+    assert found.provenance["sha256.names.txt"] == "12"
+    assert found.matrix.device == torch.device("cpu")
+
+
 def test_a_text_of_which_nothing_is_known_does_not_count(table_encoder):
     spec, _ = table_encoder({LILY: [3.0, 4], RED: [0.0, 0], THORNY: [2.0, 0]})
     torch.testing.assert_close(build_semantics(TWO, spec).matrix[1], torch.tensor([1.0, 0]))

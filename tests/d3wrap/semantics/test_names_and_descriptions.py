@@ -93,6 +93,13 @@ def test_descriptions_by_name_are_read_in_every_form(file_of, name, text):
     assert given.undescribed == ("violet",)
 
 
+def test_files_by_name_and_by_line_add_up(file_of):
+    paths = [file_of('{"lily": "White.", "rose": "Red."}', "a.json"), file_of("rose\tThorny.\nlily\tTall.", "b.tsv")]
+    paths.append(file_of("Blooms.\nFloats.", "c.txt"))
+    found = read_class_texts(["rose", "lily"], paths)
+    assert found.descriptions == (("Red.", "Thorny.", "Blooms."), ("White.", "Tall.", "Floats."))
+
+
 def test_a_list_in_json_is_one_description_per_class(file_of):
     path = file_of('["Red \\n and thorny.", "White."]', "a.json")
     assert read_class_texts(["rose", "lily"], [path]).descriptions == (("Red and thorny.",), ("White.",))
@@ -108,6 +115,7 @@ def test_what_says_nothing_is_no_description_and_what_comes_twice_counts_once(fi
     ("name", "text", "message"),
     [
         ("a.txt", "Red.", "has 1 lines, expected one for each of 2 classes"),
+        ("a.txt", "Red.\nWhite.\nBlue.", "has 3 lines, expected one for each of 2 classes"),
         ("a.txt", "rose\tRed.\nlily White.", r"a.txt:2: expected 'NAME<TAB>DESCRIPTION' as on other lines"),
         ("a.txt", "rose\tRed.\nviolet\tBlue.\noak\tBig.", "describes 'violet', 'oak', which are no class"),
         ("a.txt", "rose\tRed.\nRose\tPink.", "the class names 'rose' and 'Rose' are the same but for writing"),

@@ -130,6 +130,22 @@ def test_the_split_is_drawn_by_its_seed_alone(zoo, zoo_semantics):
     assert {drawn(seed)[0][0] for seed in range(12)} == {0, 1, 2}
 
 
+def test_what_is_held_out_is_drawn_by_the_seed_too(zoo, zoo_semantics):
+    held = [
+        labelled(zoo, semantics=str(zoo_semantics), unseen=("dog",), split_seed=seed).dataset.test_seen.tolist()
+        for seed in (0, 0, 1, 2, 3, 4)
+    ]
+    assert held[0] == held[1]
+    assert len(set(map(tuple, held))) > 1
+
+
+def test_of_folders_in_folders_the_last_names_the_class(zoo, zoo_semantics, tmp_path):
+    (tmp_path / "all" / "photos").mkdir(parents=True)
+    zoo.rename(tmp_path / "all" / "photos" / "zoo")
+    data = labelled(tmp_path / "all", semantics=str(zoo_semantics), unseen=("dog",)).dataset
+    assert [data.class_names[i] for i in data.labels.tolist()] == ["CAT"] * 6 + ["Dog"] * 5 + ["Emu"] * 4
+
+
 def test_the_share_that_is_held_out_can_be_chosen(zoo, zoo_semantics):
     data = labelled(zoo, semantics=str(zoo_semantics), unseen=("emu",), test_share=0.5).dataset
     assert data.labels[data.test_seen].bincount().tolist() == [0, 2, 3]

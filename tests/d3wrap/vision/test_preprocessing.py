@@ -53,6 +53,18 @@ def test_a_shape_that_is_not_square_is_covered(shape):
     assert (prepared(white) == 1).all()  # nothing was filled up
 
 
+def test_the_middle_stays():
+    image = noise(6, 12)
+    prepared = plain_preprocessing(Wishes(mean=(0,) * 3, std=(1,) * 3), (6, 6))(image)
+    expected = torch.from_numpy(np.array(image)[:, 3:9]).permute(2, 0, 1).float() / 255
+    assert torch.equal(prepared, expected)
+    upright = plain_preprocessing(Wishes(mean=(0,) * 3, std=(1,) * 3), (6, 6))(
+        image.transpose(Image.Transpose.ROTATE_90)
+    )
+    turned = np.asarray(image.transpose(Image.Transpose.ROTATE_90))[3:9]
+    assert torch.equal(upright, torch.from_numpy(turned.copy()).permute(2, 0, 1).float() / 255)
+
+
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_every_interpolation_is_known(interpolation):
     prepared = plain_preprocessing(Wishes(interpolation=interpolation), (5, 5))
