@@ -110,4 +110,6 @@ def text_features(semantics: Tensor, images: Tensor, labels: Tensor, seen: Tenso
         raise ShapeError(f"text features: class {int(seen[counts == 0][0])} is seen and has no training image")
     sums = images.new_zeros(len(seen), images.shape[1]).index_add_(0, places, images)
     means = sums / counts[:, None]
-    return F.normalize(ridge(semantics[seen].to(images), means)(semantics.to(images)), dim=1)
+    # semantics may be on another device than the ids of classes: first they go where the images are
+    known = semantics.to(images)
+    return F.normalize(ridge(known[seen], means)(known), dim=1)
