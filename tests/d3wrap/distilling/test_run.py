@@ -224,6 +224,18 @@ def test_data_are_opened_once_with_the_threads_of_the_job_whoever_opens_them(job
     assert found == [(2, 8), (2, 9), (1, 8)]
 
 
+def test_a_job_is_done_as_it_says(job, monkeypatch):
+    given = {}
+    monkeypatch.setattr(jobs, "opened", lambda one: "data")
+    monkeypatch.setattr(jobs, "run_distillation", lambda *some, **named: given.update(named, data=some[0]))
+    do_job(replace(job, precision="bf16", seed=7, checkpoint_every=3.0, command=["x"]))
+    assert (given["data"], given["precision"], given["seed"]) == ("data", "bf16", 7)
+    assert (given["checkpoint_every"], given["command"]) == (3.0, ["x"])
+    assert given["plugins"].names == job.plugins
+    assert given["made_of"] == job.source.described()
+    assert given["folder"].path == job.folder
+
+
 def test_why_a_job_failed_is_written_down(job):
     broken = replace(job, source=Source("nowhere", {"own": "own"}))
     with pytest.raises(DataError, match="nowhere"):
