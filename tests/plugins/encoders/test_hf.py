@@ -85,6 +85,35 @@ def test_clip_gives_its_own_text_features_or_its_tokens(clip):
     assert encoder(clip, pooling="mean").encode(TEXTS[:2]).shape == (2, 16)
 
 
+def test_a_text_tower_that_looks_both_ways_does_not_see_filling(saved, tokenizer):
+    """CLIP's looks back alone, and so would not notice a mask that is missing; this one is a BERT."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.ChineseCLIPConfig(
+        text_config={**sizes, "vocab_size": len(tokenizer), "max_position_embeddings": 24},
+        vision_config={**sizes, "image_size": 32, "patch_size": 16},
+        projection_dim=8,
+    )
+    one = encoder(saved("both-ways", transformers.ChineseCLIPModel, config))
+    assert one.whole
+    together = one.encode(TEXTS[:3])
+    alone = torch.cat([one.encode([text]) for text in TEXTS[:3]])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+    assert one.encode(TEXTS[:3]).unique(dim=0).shape == (3, 8)
+
+
+def test_weights_in_half_precision_are_computed_with_in_single(bert, tmp_path, tokenizer):
+    model = transformers.AutoModel.from_pretrained(bert).half()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    found = encoder(tmp_path).encode(TEXTS[:2])
+    assert found.dtype == torch.float32
+    with torch.no_grad():
+        states = [
+            model.float()(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in TEXTS[:2]
+        ]
+    torch.testing.assert_close(found, torch.stack(states), atol=1e-5, rtol=1e-4)
+
+
 def test_of_an_encoder_and_a_decoder_the_encoder_is_taken(saved, tokenizer):
     config = transformers.T5Config(
         vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0

@@ -48,6 +48,15 @@ def test_a_prompt_stands_before_each_text(folder):
     torch.testing.assert_close(with_prompt, encoder(folder).encode([f"a zebra {TEXTS[1]}"]))
 
 
+def test_weights_in_half_precision_are_computed_with_in_single(folder, tmp_path):
+    model = library.SentenceTransformer(str(folder), device="cpu").half()
+    model.save(str(tmp_path / "half"))
+    one = encoder(tmp_path / "half")
+    assert {value.dtype for value in one.model.state_dict().values() if value.is_floating_point()} == {torch.float32}
+    single = model.float().encode(TEXTS[:2], convert_to_tensor=True, show_progress_bar=False)
+    torch.testing.assert_close(one.encode(TEXTS[:2]), single.float(), atol=1e-5, rtol=1e-4)
+
+
 def test_static_embeddings_without_any_network_will_do(tokenizer, tmp_path):
     vectors = torch.arange(len(tokenizer) * 4.0).reshape(-1, 4).sin().numpy()
     static = modules.StaticEmbedding(tokenizer.backend_tokenizer, embedding_weights=vectors)
