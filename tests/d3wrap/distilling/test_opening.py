@@ -21,6 +21,7 @@ from d3wrap.distilling.opening import Source, open_data
 from d3wrap.distilling.settings import DistillSettings
 from d3wrap.distilling.teacher import LiveTeacher
 from d3wrap.errors import ConfigError, D3WrapWarning, DataError
+from d3wrap.files import sha256_of
 from d3wrap.vision.image_model import ImageModel, Weights
 from d3wrap.vision.preprocessing import Wishes, plain_preprocessing
 
@@ -224,6 +225,33 @@ def test_a_network_can_be_the_teacher_and_looks_at_crops(few):
     torch.testing.assert_close(data.teacher.centre, raw.mean(0), rtol=1e-4, atol=1e-5)
     others = open_data(replace(source, teacher_random_weights=1), DistillSettings(size=4, crop=4), "cpu")
     assert not torch.allclose(others.teacher.raw(data.whole(train, 4)), raw, rtol=0.1)
+
+
+def test_images_are_looked_for_as_the_rows_are(monkeypatch):
+    """Features and split decide which rows there are, and so which images."""
+    given = {}
+    monkeypatch.setattr(opening, "images_of", lambda *some, **named: given.update(named, some=some))
+    source = Source("FLO", {}, features="mbv2", split="other_splits", images="images.zip", cache="pixels")
+    opening._inputs(source, DIGITS, DistillSettings(size=24, crop=20))
+    assert given == {
+        "some": ("images.zip", "FLO", 1797), "features": "mbv2", "split": "other_splits", "size": 24, "cache": "pixels",
+    }  # fmt: skip
+
+
+def test_every_file_that_a_run_is_made_of_is_described_by_its_content(tmp_path):
+    names = ("inputs", "captions", "teacher", "teacher_weights", "images")
+    for name in (*names, "a", "b"):
+        (tmp_path / name).write_text(name)
+    texts = {"one": str(tmp_path / "a"), "two": f"direct:{tmp_path / 'b'}", "own": "own"}
+    source = Source("digits", texts, **{name: str(tmp_path / name) for name in names})
+    files = {**{name: name for name in names}, "text one": "a", "text two": "b"}
+    before = source.described()["sha256"]
+    assert before == {name: sha256_of(tmp_path / file) for name, file in files.items()}
+    for name, file in files.items():
+        (tmp_path / file).write_text("other")
+        after = source.described()["sha256"]
+        assert {key for key in before if after[key] != before[key]} == {name}
+        before = after
 
 
 def test_networks_that_need_what_only_extraction_can_be_told_are_refused(few, monkeypatch):
