@@ -322,6 +322,14 @@ def test_a_torchscript_file_is_run_with_trust_and_size(torchscript):
     assert len(model.weights.sha256) == 64
 
 
+def test_a_network_saved_while_it_was_trained_is_at_rest(tmp_path):
+    """Its dropout would give other features each time."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5)).train()
+    torch.jit.script(network).save(str(tmp_path / "n.ts"))
+    model = load_image_model(f"torchscript:{tmp_path / 'n.ts'}", ModelOptions(trust=True, wishes=Wishes(size=8)))
+    assert torch.equal(features_of(model), model.preprocessing(noise()).flatten()[None])
+
+
 def test_a_torchscript_file_is_not_run_without_trust_and_size(torchscript, tmp_path):
     with pytest.raises(ConfigError, match="is a program, and using it runs it: if you trust it, add --trust"):
         load_image_model(f"torchscript:{torchscript}", ModelOptions(wishes=Wishes(size=8)))
