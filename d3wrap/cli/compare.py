@@ -129,7 +129,8 @@ def compare(
     if len(asked) == 1 and not asked[0].name:
         click.echo(f"{found[0]}. Results go to {folder}/")
     else:
-        click.echo("\n".join(f"{one}: {text}" for one, text in zip((part.name for part in asked), found, strict=True)))
+        for part, text in zip(asked, found, strict=True):
+            click.echo(text if text.startswith(f"{part.name}: ") else f"{part.name}: {text}")
         click.echo(
             f"{len(asked)} datasets and shares × {counted(len(names), 'generator')} × {counted(len(seeds), 'seed')} × "
             f"2 arms = {len(todo)} runs. Results go to {folder}/"

@@ -97,8 +97,9 @@ def recipe_tables(results: Sequence[DistillResult]) -> Group:
         if own:
             heads.add_row("change", *(change(own[name]) if name in own else "" for name in accuracies), "")
     seeds = sorted({one.seed for one in results})
+    of = "seed" if len(seeds) == 1 else "seeds"
     notes = [
-        f"percent; seeds {', '.join(map(str, seeds))}; mean of the last epochs; nothing was chosen by these numbers"
+        f"percent; {of} {', '.join(map(str, seeds))}; mean of the last epochs; nothing was chosen by these numbers"
     ]
     if len(seeds) > 1:
         notes.append("± after a value: standard deviation over seeds; after a change from recipe 1: 95 % interval")
