@@ -54,7 +54,7 @@ def test_one_recipe_and_seed_without_shots_has_no_changes():
     assert "few-shot" not in shown
     assert "±" not in shown
     assert "change" not in shown.splitlines()[4]
-    assert "seeds 3" in shown
+    assert "seed 3" in shown
 
 
 def test_seeds_that_only_one_recipe_has_are_left_out_of_changes():
