@@ -13,10 +13,11 @@ from d3wrap.checkpoints.tensors import read_weights
 from d3wrap.comparison.run_folder import RunFolder
 from d3wrap.data import load_dataset
 from d3wrap.distilling import job as jobs
+from d3wrap.distilling import measuring, tuning
 from d3wrap.distilling import run as running
 from d3wrap.distilling.export import export_features
 from d3wrap.distilling.job import DistillJob, do_job, opened
-from d3wrap.distilling.measuring import student_features
+from d3wrap.distilling.measuring import measure_teacher, student_features
 from d3wrap.distilling.opening import Source
 from d3wrap.distilling.recipe import parse_recipe
 from d3wrap.distilling.run import DistillResult, run_distillation
@@ -32,7 +33,7 @@ FILES = ["manifest.json", "metrics.jsonl", "result.json", "student-tuned.safeten
 def do(data, settings, plugins):
     """Return a function that does a run in a folder."""
 
-    def do(folder, recipe="cls+contrastive", *, settings=settings, seed=0):
+    def do(folder, recipe="cls+contrastive", *, settings=settings, seed=0, data=data, **options):
         return run_distillation(
             data,
             parse_recipe(recipe, list(data.texts), {}, plugins),
@@ -42,6 +43,7 @@ def do(data, settings, plugins):
             folder=RunFolder(folder, resume=True),
             made_of={"teacher": "features"},
             checkpoint_every=0.0,
+            **options,
         )
 
     return do
@@ -121,6 +123,45 @@ def test_the_few_shot_accuracy_is_the_mean_over_the_last_epochs(do, tmp_path, se
     monkeypatch.setattr(running, "few_shot_accuracy", lambda *_: next(given))
     found = do(tmp_path, settings=replace(settings, tuning_epochs=5, averaged=3, epochs=3))
     assert found.few_shot == pytest.approx((0.1 + 0.2 + 0.4) / 3)
+
+
+def test_a_run_is_trained_and_measured_with_the_text_of_its_recipe(do, data, settings, tmp_path):
+    texts = {"own": data.texts["own"], "turned": -data.texts["own"]}
+    both, once = replace(data, texts=texts), replace(settings, shots=0)
+    own, turned = (do(tmp_path / name, f"cls@{name}", data=both, settings=once) for name in texts)
+    alone = do(tmp_path / "alone", "cls@own", settings=once)
+    assert own.values == alone.values
+    assert own.teacher == measure_teacher(data, texts["own"], settings)
+    assert turned.teacher == measure_teacher(both, texts["turned"], settings)
+    assert turned.teacher != own.teacher
+
+
+def test_everything_of_a_run_is_measured_in_its_precision(do, tmp_path, monkeypatch):
+    asked = []
+
+    def noted(student, data, rows, settings, precision="exact"):
+        asked.append(precision)
+        return student_features(student, data, rows, settings, precision)
+
+    monkeypatch.setattr(measuring, "student_features", noted)
+    monkeypatch.setattr(tuning, "student_features", noted)
+    do(tmp_path, precision="bf16")
+    assert asked == ["bf16"] * 6  # two epochs of seen and unseen classes, two of fine-tuning
+
+
+def test_seconds_are_those_of_all_that_was_done_before_too(do, tmp_path, monkeypatch):
+    def dying(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "_tune", dying)
+        with pytest.raises(Killed):
+            do(tmp_path)
+    done = tmp_path / "training.json"
+    stored = json.loads(done.read_text())
+    assert stored["seconds"] > 0
+    done.write_text(json.dumps({**stored, "seconds": 1000.0}))
+    assert 1000 < do(tmp_path).seconds < 1200
 
 
 def test_no_shots_means_no_fine_tuning(do, tmp_path, settings):

@@ -45,6 +45,12 @@ def test_presets_are_the_papers():
     assert (resnet.epochs, resnet.lr, resnet.milestones, resnet.gamma) == (90, 0.05, (30, 60), 0.1)
     assert (resnet.optimizer, resnet.momentum, resnet.weight_decay, resnet.batch_size) == ("sgd", 0.9, 1e-4, 128)
     assert (vit.epochs, vit.repeats, vit.lr, vit.optimizer, vit.schedule) == (90, 3, 1e-4, "adamw", "onecycle")
+    assert (vit.weight_decay, vit.batch_size) == (0.01, 128)
+    assert [(one.tuning_epochs, one.tuning_lr, one.shots) for one in (resnet, vit)] == [(20, 0.001, 5), (20, 2e-4, 5)]
+    assert [(one.size, one.crop, one.least_area, one.flip) for one in (resnet, vit)] == [
+        (224, 224, 0.08, True),
+        (224, 224, 0.08, False),
+    ]
     for preset in PRESETS.values():
         assert (preset.temperature, preset.nearest_texts, preset.symmetric, preset.averaged) == (0.07, 256, True, 5)
 

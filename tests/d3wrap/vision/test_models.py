@@ -358,6 +358,8 @@ def small_features(images):
 def test_an_onnx_file_is_run(onnx):
     model = load_image_model(f"onnx:{onnx}", ModelOptions(wishes=Wishes(size=8, mean=(0,) * 3, std=(1,) * 3)))
     torch.testing.assert_close(features_of(model), small_features(model.preprocessing(noise())[None]))
+    assert model.preprocessing.settings["mean"] == [0, 0, 0]
+    assert model.preprocessing.settings["std"] == [1, 1, 1]
     assert model.batch_size is None
     assert model.precisions == ("exact",)
     assert model.versions["onnxruntime"]
@@ -378,6 +380,20 @@ def test_several_outputs_and_fixed_sizes():
     assert onnx_model._size(Path("m.onnx"), ["height", None], Wishes(size=9)) == (9, 9)
     with pytest.raises(ConfigError, match=r"--size is 9, but m.onnx takes 12 × 12 pixels alone"):
         onnx_model._size(Path("m.onnx"), [12, 12], Wishes(size=9))
+
+
+@pytest.mark.parametrize(("images", "expected"), [(4, 4), ("n", None), (None, None)])
+def test_a_number_of_images_that_an_onnx_file_fixes_is_said(onnx, monkeypatch, images, expected):
+    import onnxruntime
+
+    given = type("Given", (), {"name": "x", "type": "tensor(float)", "shape": [images, 3, 8, 8]})
+    named = type("Named", (), {"name": "y"})
+    own = {"get_inputs": lambda self: [given], "get_outputs": lambda self: [named]}
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: type("Session", (), own)())
+    assert load_image_model(f"onnx:{onnx}").batch_size == expected
+    given.shape = [images, 1, 8, 8]
+    with pytest.raises(DataError, match="expected one float input of shape"):
+        load_image_model(f"onnx:{onnx}")
 
 
 def test_what_is_no_network_of_images_is_refused(onnx, tmp_path, monkeypatch):

@@ -86,6 +86,24 @@ def test_a_tag_is_looked_for_where_open_clip_says(tiny, folder, monkeypatch):
         encoder("tiny-for-tests/own")
 
 
+def test_weights_learnt_with_quick_gelu_are_run_with_it(tiny, folder, monkeypatch):
+    tagged = {"hf_hub": "owner/name/", "quick_gelu": True}
+    monkeypatch.setattr(library, "get_pretrained_cfg", lambda model, tag: tagged)
+    monkeypatch.setattr(plugin, "model_folder", lambda name, encoder: folder)
+    quick = library.create_model("tiny-for-tests", force_quick_gelu=True).eval()
+    quick.load_state_dict(tiny.state_dict())
+    found = encoder("tiny-for-tests/own").encode(TEXTS[:2])
+    torch.testing.assert_close(found, expected(quick, TEXTS[:2]))
+    assert not torch.allclose(found, expected(tiny, TEXTS[:2]), atol=1e-5)
+
+
+def test_the_model_is_at_rest_and_frozen_and_in_single_precision(folder):
+    model = encoder(folder).model
+    assert not any(module.training for module in model.modules())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
 def test_the_contract_holds(folder):
     settings = OpenCLIPSettings(model=str(folder))
     assert len(check_encoder(SPEC, settings)) == 4
