@@ -11,8 +11,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from safetensors import SafetensorError, safe_open
 
 from d3wrap.cli.fetch import fetch
+from d3wrap.cli.group import SubGroup
 from d3wrap.cli.options import fraction_options
 from d3wrap.data.checks import CHECKS
 from d3wrap.data.converted import write_converted
@@ -21,7 +23,7 @@ from d3wrap.data.fraction import keep_fraction
 from d3wrap.data.load import read_dataset
 from d3wrap.data.summary import Summary, summarise
 from d3wrap.data.tensor_file import SUFFIX
-from d3wrap.errors import DataError
+from d3wrap.errors import ConfigError, DataError
 
 
 def _source(command: Callable[..., None]) -> Callable[..., None]:
@@ -41,7 +43,7 @@ def _source(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group()
+@click.group(cls=SubGroup)
 def data() -> None:
     """Fetch, convert, look at and check datasets.
 
@@ -55,15 +57,31 @@ data.add_command(fetch)
 
 @data.command()
 @_source
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=f"File to write, ending in {SUFFIX}.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"File to write, ending in {SUFFIX}; else SOURCE's name with that ending, here.",
+)
 def convert(source: str, out: Path | None, **choice: Any) -> None:
     """Write SOURCE as one file that loads without parsing."""
     target = out or Path(f"{source.partition(':')[0].rstrip('/').rpartition('/')[2]}{SUFFIX}")
     if target.suffix != SUFFIX:
         raise click.BadParameter(f"{target} must end in {SUFFIX}", param_hint="--out")
     dataset = read_dataset(source, **choice)
+    if out is None and target.exists() and not _is_converted(target):
+        raise ConfigError(
+            f"--out: {target} is there already and is no converted dataset: choose another name with --out"
+        )
     write_converted(dataset, target)
     click.echo(f"{target}: {target.stat().st_size:,} bytes, {len(dataset.labels):,} features")
+
+
+def _is_converted(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "d3wrap" in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 @data.command()

@@ -118,18 +118,27 @@ def read_dataset(
         return read_directory(
             path, features=features, split=split, semantics=semantics, cache=cache, limits=limits, check=check
         )
+    if not named and not path.exists():
+        raise _missing(path_or_name, path)
     for option, value in (("features", features), ("split", split), ("semantics", semantics)):
         if value not in (None, "att"):
-            raise ConfigError(f"{option}={value!r} chooses within a directory, and {path_or_name} is none")
+            raise ConfigError(
+                f"{option}={value!r} chooses within a directory, and {path_or_name} is none; leave it out"
+            )
     dataset = read_named(str(path_or_name)) if named else _read_file(path, limits)
     check(dataset)
     return dataset
 
 
+def _missing(given: str | os.PathLike[str], path: Path) -> DataError:
+    """Return the error about a path that leads nowhere; ``./digits`` was meant as one, and is no misspelt name."""
+    if is_name(str(path)):
+        return DataError(f"{os.fspath(given)}: no such file or directory; the dataset of that name is {str(path)!r}")
+    hint = did_you_mean(str(path).partition(":")[0], NAMES)
+    return DataError(f"{path}: no such file or directory, and no dataset has that name{hint}")
+
+
 def _read_file(path: Path, limits: Limits) -> GZSLDataset:
-    if not path.exists():
-        hint = did_you_mean(str(path).partition(":")[0], NAMES)
-        raise DataError(f"{path}: no such file or directory, and no dataset has that name{hint}")
     if path.suffix == ".npz":
         return read_npz(path, limits)
     if path.suffix == SUFFIX:

@@ -90,6 +90,11 @@ def _read_arrays(path: Path, limits: Limits) -> Arrays:
 
 
 def _check_keys(path: Path, arrays: Arrays) -> None:
+    if {"image_names", "extraction"} <= set(arrays):
+        raise DataError(
+            f"{path}: holds features alone, and nothing of classes; `d3wrap features join {path} --out "
+            "FILE.safetensors …` makes a dataset of it"
+        )
     for name in arrays:
         if name not in KNOWN:
             raise DataError(f"{path}: unknown key {name!r}{did_you_mean(name, KNOWN)}")

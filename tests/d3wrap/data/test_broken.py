@@ -301,6 +301,21 @@ ARGUMENTS = {
 }
 
 
+@pytest.mark.parametrize("options", [{}, {"features": "res101"}, {"split": "att_splits"}, {"semantics": "other"}])
+def test_a_folder_that_is_not_there_is_said_whatever_is_to_be_chosen_in_it(options):
+    with pytest.raises(DataError, match=r"^data/CUB: no such file or directory, and no dataset has that name"):
+        load_dataset("data/CUB", **options)
+
+
+def test_a_path_is_no_misspelt_name():
+    with pytest.raises(
+        DataError, match=r"^\./digits: no such file or directory; the dataset of that name is 'digits'$"
+    ):
+        load_dataset("./digits")
+    with pytest.raises(DataError, match=r"digts: no such file or directory, and no dataset .*did you mean 'digits'"):
+        load_dataset("digts")
+
+
 @pytest.mark.parametrize("case", ARGUMENTS)
 def test_wrong_arguments_are_refused_with_the_reason(case):
     name, options, message = ARGUMENTS[case]

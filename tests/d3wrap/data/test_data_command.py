@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from d3wrap.cli.data import data
 from d3wrap.data import load_dataset
 from d3wrap.data.checks import CHECKS
-from d3wrap.errors import DataError
+from d3wrap.data.semantics_file import ClassSemantics, write_semantics
+from d3wrap.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -33,6 +35,22 @@ def test_convert_names_the_file_after_the_source(source, run, tmp_path, monkeypa
     assert run("convert", source).exit_code == 0
     converted = load_dataset(f"{source.partition(':')[0]}.safetensors")
     make.same(converted, load_dataset(source))
+
+
+def test_convert_without_a_name_replaces_what_it_wrote_and_no_other_file(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "digits.safetensors"
+    write_semantics(ClassSemantics(torch.eye(2), ("rose", "lily"), encoder="mine"), path)
+    before = path.read_bytes()
+    refused = run("convert", "digits")
+    assert isinstance(refused.exception, ConfigError)
+    assert "digits.safetensors is there already and is no converted dataset" in str(refused.exception)
+    path.write_text("notes")
+    assert isinstance(run("convert", "digits").exception, ConfigError)
+    path.write_bytes(before)
+    assert run("convert", "digits", "--out", path).exit_code == 0
+    assert run("convert", "digits").exit_code == 0
+    assert len(load_dataset(path).labels) == 1797
 
 
 def test_convert_refuses_another_suffix(run, tmp_path):
