@@ -15,7 +15,7 @@ from d3wrap.data.dataset import GZSLDataset
 
 def counted(number: int, word: str) -> str:
     """Return ``3 seeds`` or ``1 seed``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def described(dataset: GZSLDataset) -> str:

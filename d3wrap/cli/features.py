@@ -13,7 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from d3wrap.cli.config_option import config_option
-from d3wrap.cli.features_options import label_options, model_options, out_option, pace_options
+from d3wrap.cli.doing import counted
+from d3wrap.cli.features_options import (
+    join_out_option,
+    label_options,
+    model_options,
+    out_option,
+    pace_options,
+)
+from d3wrap.cli.group import SubGroup
 from d3wrap.data.load import load_dataset
 from d3wrap.training.precision import resolve_device
 from d3wrap.vision.extraction import Pace
@@ -25,7 +33,7 @@ from d3wrap.vision.preprocessing import Wishes
 from d3wrap.vision.record import Record
 
 
-@click.group()
+@click.group(cls=SubGroup)
 def features() -> None:
     """Turn images into features with a network somebody trained, and features into datasets."""
 
@@ -79,7 +87,7 @@ def extract(
 
 @features.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@out_option
+@join_out_option
 @label_options
 @config_option
 def join(source: Path, out: Path, overwrite: bool, labels: LabelOptions) -> None:
@@ -111,7 +119,9 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
 
 def _done(out: Path, record: Record, labels: LabelOptions) -> None:
     if record.broken:
-        click.echo(f"{len(record.broken):,} broken images left out: {', '.join(list(record.broken)[:5])} …", err=True)
+        more = " …" if len(record.broken) > 5 else ""
+        first = ", ".join(list(record.broken)[:5])
+        click.echo(f"{counted(len(record.broken), 'broken image')} left out: {first}{more}", err=True)
     if labels.given:
         found: Any = load_dataset(out, scale="none")
         click.echo(
@@ -121,5 +131,5 @@ def _done(out: Path, record: Record, labels: LabelOptions) -> None:
         )
         click.echo(f"next: d3wrap data info {out}, d3wrap compare --data {out}")
     else:
-        click.echo(f"{out}: features of {len(record.images):,} images")
+        click.echo(f"{out}: features of {counted(len(record.images), 'image')}")
         click.echo(f"next: d3wrap features join {out} --out FILE.safetensors --split … or --semantics …")

@@ -73,6 +73,17 @@ def out_option(command: Command) -> Command:
     )
 
 
+def join_out_option(command: Command) -> Command:
+    """Give a command that makes datasets alone ``--out`` and ``--overwrite``."""
+    return _decorated(
+        command,
+        [
+            click.option("--out", required=True, type=FILE, help="Dataset to write, ending in .safetensors."),
+            click.option("--overwrite", is_flag=True, help="Replace --out."),
+        ],
+    )
+
+
 def model_options(command: Command) -> Command:
     """Give a command the options that say which network, and ``wishes`` about its preprocessing."""
 
@@ -117,7 +128,13 @@ def pace_options(command: Command) -> Command:
     return _decorated(
         inner,
         [
-            click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True),
+            click.option(
+                "--batch-size",
+                type=click.IntRange(min=1),
+                default=32,
+                show_default=True,
+                help="Images that the network looks at at once.",
+            ),
             click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:n]."),
             click.option(
                 "--precision",

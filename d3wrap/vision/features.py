@@ -146,7 +146,7 @@ def _broken(found: Extracted, names: Sequence[str], source: ImageSource, folder:
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n  ".join(
         [
-            f"{source.path}: {len(lines):,} of {len(names):,} images are broken:",
+            f"{source.path}: {len(lines):,} of {len(names):,} images {'is' if len(lines) == 1 else 'are'} broken:",
             *lines[:SHOWN],
             *more,
             f"All are listed in {listing}. Mend them, or add --skip-broken to leave them out; the others are done and "

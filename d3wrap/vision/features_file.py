@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ def read_features(path: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[Tensor, 
     Raises :class:`~d3wrap.errors.DataError` for another kind of file.
     """
     first_bytes(path, 1, limits)
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path}: is no .npz file; expected one of `d3wrap features extract --out FILE.npz`")
     try:
         with np.load(path, allow_pickle=False) as file:
             features, found = file["features"], json.loads(str(file[ENTRY]))

@@ -21,7 +21,7 @@ from d3wrap.data.limits import DEFAULT_LIMITS
 from d3wrap.data.splits import hold_out
 from d3wrap.data.xlsa17 import with_split
 from d3wrap.data.xlsa17_files import Sources
-from d3wrap.errors import ConfigError, DataError
+from d3wrap.errors import ConfigError, DataError, did_you_mean
 from d3wrap.files import sha256_of
 from d3wrap.seeds import stream
 from d3wrap.vision.class_table import ClassTable, read_class_table
@@ -213,7 +213,8 @@ def _unseen(table: ClassTable, options: LabelOptions) -> Tensor:
     places = places_by_name(table.names, "--semantics")
     strange = [name for name in options.unseen if comparable(name) not in places]
     if strange:
-        raise ConfigError(f"--unseen: no class with images is called {listed(strange)}")
+        hint = did_you_mean(strange[0], table.names) if len(strange) == 1 else f" (known: {', '.join(table.names)})"
+        raise ConfigError(f"--unseen: no class with images is called {listed(strange)}{hint}")
     chosen = sorted({places[comparable(name)] for name in options.unseen})
     if len(chosen) == classes:
         raise ConfigError("--unseen names every class, expected some that are left to train on")

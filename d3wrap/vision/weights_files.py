@@ -81,14 +81,19 @@ def find_on_hub(model: str, repository: str, files: Sequence[str]) -> Path:
         if isinstance(known, str):
             return Path(known)
     fault: Exception | None = None
-    for file in files:
+    try:
+        # One question, so that a machine without a network says so at once; what fetches tries again for half a minute.
+        hub.HfApi().model_info(name, revision=revision or None, timeout=10)
+    except Exception as error:  # the network, a proxy, a repository that is not there or needs a login
+        fault = error
+    for file in () if fault else files:
         try:
             return Path(hub.hf_hub_download(name, file, revision=revision or None))
         except EntryNotFoundError as error:
             fault = error
             if isinstance(error, LocalEntryNotFoundError):
                 break
-        except Exception as error:  # the network, a proxy, the disk, a repository that needs a login
+        except Exception as error:  # the network, the disk
             fault = error
             break
     raise DataError(

@@ -129,6 +129,23 @@ def test_features_alone_are_joined_later(typed, tmp_path, as_dataset, zoo_semant
     refused = CliRunner().invoke(main, [*join, "--overwrite"])
     assert refused.exit_code == 2
     assert "say which classes the images are of" in refused.output
+    with pytest.raises(DataError, match=r"zoo\.npz: holds features alone.*d3wrap features join"):
+        d3wrap.load_dataset(tmp_path / "zoo.npz")
+
+
+def test_a_dataset_is_not_joined_again(typed, tmp_path, as_dataset):
+    typed(*as_dataset)
+    command = ["features", "join", str(tmp_path / "zoo.safetensors"), "--out", str(tmp_path / "two.safetensors")]
+    done = CliRunner().invoke(main, [*command, *as_dataset])
+    assert done.exit_code == 1
+    assert "zoo.safetensors: is no .npz file; expected one of `d3wrap features extract" in done.output
+    assert "pickle" not in done.output
+
+
+def test_join_speaks_of_a_dataset_alone():
+    said = " ".join(CliRunner().invoke(main, ["features", "join", "--help"]).output.split())
+    assert "Dataset to write, ending in .safetensors." in said
+    assert "parts" not in said
 
 
 def test_random_weights_are_said_aloud(zoo, tmp_path):
@@ -177,6 +194,12 @@ def test_broken_images_stop_it_at_the_end_and_are_skipped_if_asked(typed, zoo, t
     assert [data.class_names[i].lower() for i in data.labels.tolist()] == [name.split("/")[0] for name in names]
     assert {names[row].split("/")[0] for row in data.test_unseen.tolist()} == {"dog"}
     assert data.provenance["left out"] == "2 broken images: cat/cat2.png, dog/dog5.png"
+
+
+def test_one_broken_image_is_one(typed, zoo, as_dataset):
+    (zoo / "cat/cat2.png").write_bytes(b"")
+    assert "1 of 15 images is broken" in typed(*as_dataset).output
+    assert "1 broken image left out: cat/cat2.png\n" in typed(*as_dataset, "--skip-broken").output
 
 
 def _rows(zoo, torchscript, rows):

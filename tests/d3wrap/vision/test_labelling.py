@@ -105,6 +105,13 @@ def labelled(zoo, **options):
     return label(ImageSource(zoo).names, LabelOptions(**options), str(zoo), "zoo")
 
 
+def test_an_unseen_class_that_is_misspelt_is_told_the_nearest(zoo, zoo_semantics):
+    with pytest.raises(ConfigError, match=r"called 'Dogs'; did you mean 'Dog'\? \(known: CAT, Dog, Emu\)"):
+        labelled(zoo, semantics=str(zoo_semantics), unseen=("Dogs", "emu"))
+    with pytest.raises(ConfigError, match=r"called 'ox', 'yak' \(known: Emu, Dog, CAT\)"):
+        labelled(zoo, semantics=str(zoo_semantics), unseen=("ox", "yak"))
+
+
 def test_folders_name_the_classes(zoo, zoo_semantics):
     found = labelled(zoo, semantics=str(zoo_semantics), unseen=("dog",))
     data = found.dataset

@@ -88,6 +88,15 @@ def hub(tmp_path, monkeypatch):
         asked.append((name, file, revision))
         raise OSError("no network\nand a long explanation")
 
+    class Unreachable:
+        """The hub's first answer, on a machine without a network."""
+
+        def model_info(self, name, revision=None, timeout=None):
+            assert timeout is not None
+            asked.append((name, revision))
+            raise OSError("no network\nand a long explanation")
+
+    monkeypatch.setattr(library, "HfApi", Unreachable)
     monkeypatch.setattr(library, "hf_hub_download", download)
     real = library.try_to_load_from_cache
     monkeypatch.setattr(
@@ -121,7 +130,14 @@ def test_weights_that_are_nowhere_are_said_with_what_to_type(hub):
     assert "`hf download timm/eye a.safetensors`" in message
     assert "--weights FILE" in message
     assert "--random-weights 0" in message
-    assert hub[2] == [("timm/eye", "a.safetensors", "v2")]  # one attempt where there is no network
+    assert hub[2] == [("timm/eye", "v2")]  # one question where there is no network: a download tries for half a minute
+
+
+def test_a_download_that_breaks_off_is_not_tried_with_the_next_file(hub, monkeypatch):
+    monkeypatch.setattr(hub[0].HfApi, "model_info", lambda *_, **__: None)
+    with pytest.raises(DataError, match=r"could not be fetched \(no network\)"):
+        find_on_hub("timm:eye", "timm/eye", ("a.safetensors", "b.bin"))
+    assert hub[2] == [("timm/eye", "a.safetensors", None)]
 
 
 def test_the_next_file_is_tried_where_a_repository_lacks_the_first(hub, monkeypatch, tmp_path):
@@ -134,5 +150,6 @@ def test_the_next_file_is_tried_where_a_repository_lacks_the_first(hub, monkeypa
         return str(tmp_path / file)
 
     monkeypatch.setattr(library, "hf_hub_download", download)
+    monkeypatch.setattr(library.HfApi, "model_info", lambda *_, **__: None)
     assert find_on_hub("timm:eye", "timm/eye", ("a.safetensors", "b.bin")) == tmp_path / "b.bin"
     assert weights_files._first_line(ValueError()) == "ValueError"
