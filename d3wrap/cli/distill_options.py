@@ -69,7 +69,13 @@ distill_options = grouped(
     click.option(
         "--weight", "weights", type=KeyValue(), multiple=True, help="Weight of a loss, e.g. contrastive=0.5; else 1."
     ),
-    click.option("--preset", type=click.Choice(list(PRESETS)), default="small", show_default=True),
+    click.option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        default="small",
+        show_default=True,
+        help="Student, sizes and schedule: small for images, features for features, or the paper's.",
+    ),
     click.option(
         "--set",
         "settings",

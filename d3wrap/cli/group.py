@@ -20,6 +20,10 @@ class Lazy(NamedTuple):
     summary: str
 
 
+_WHOLE = 1000
+"""More characters than a first sentence has."""
+
+
 class _WrongConfiguration(click.ClickException):
     exit_code = 2
 
@@ -74,6 +78,17 @@ class D3WrapGroup(click.Group):
             except KeyboardInterrupt:
                 click.echo("Interrupted.", err=True)
                 ctx.exit(130)
+
+
+class SubGroup(click.Group):
+    """A group of commands whose ``--help`` shows the first sentence about each command whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands; click's own cuts a sentence where the line ends."""
+        names = self.list_commands(ctx)
+        commands = [(name, command) for name in names if (command := self.get_command(ctx, name)) is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(_WHOLE)) for name, command in commands])
 
 
 @contextlib.contextmanager

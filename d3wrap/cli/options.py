@@ -114,7 +114,13 @@ data_options = grouped(source_options, fraction_options)
 
 device_options = grouped(
     click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:n]."),
-    click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "float64"]),
+        default="float32",
+        show_default=True,
+        help="Number format of data, networks and losses.",
+    ),
     click.option(
         "--precision",
         type=click.Choice(["exact", "tf32", "bf16"]),

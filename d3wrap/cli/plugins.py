@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from d3wrap.cli.group import SubGroup
 from d3wrap.plugin_discovery import installed_plugins
 
 if TYPE_CHECKING:
     from d3wrap.contract import Check
 
 
-@click.group()
+@click.group(cls=SubGroup)
 def plugins() -> None:
     """List, show and check plugins."""
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import click
 
+from d3wrap.cli.group import SubGroup
 from d3wrap.recipes import Recipe, load_recipe, load_recipes
 
 
-@click.group()
+@click.group(cls=SubGroup)
 def recipes() -> None:
     """List and show recipes for public codebases that you hold a checkout of."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from d3wrap.cli.config_option import config_option
+from d3wrap.cli.group import SubGroup
 from d3wrap.cli.key_value import KeyValue
 from d3wrap.config import Override
 from d3wrap.data.semantics_file import write_semantics
@@ -27,7 +28,7 @@ from d3wrap.training.precision import resolve_device
 INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
+@click.group(cls=SubGroup)
 def semantics() -> None:
     """Make class semantics out of descriptions, and see how well they tell classes apart."""
 

@@ -34,7 +34,13 @@ from d3wrap.training.progress import watching
 )
 @training_options
 @protocol_options
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of data order, noise and initial weights; the same for both arms.",
+)
 @device_options
 @checkpoint_option
 @log_option

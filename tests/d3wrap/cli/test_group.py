@@ -106,3 +106,32 @@ def test_help_and_lists_do_not_import_torch(arguments):
 def test_the_package_runs_as_a_module():
     done = subprocess.run([sys.executable, "-m", "d3wrap", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == CliRunner().invoke(main, ["--version"], prog_name="d3wrap").stdout
+
+
+def commands_of(command, names=()):
+    """Yield every command of d3wrap with its words."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            yield from commands_of(command.get_command(click.Context(command), name), (*names, name))
+    else:
+        yield names, command
+
+
+def test_every_option_of_every_command_says_what_it_is():
+    bare = [
+        f"{' '.join(names)} {option.opts[0]}"
+        for names, command in commands_of(main)
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("group", ["data", "features", "plugins", "recipes", "semantics"])
+def test_no_sentence_of_a_groups_help_is_cut(group):
+    said = CliRunner().invoke(main, [group, "--help"]).output
+    listed = said[said.index("Commands:") :]
+    assert "..." not in listed
+    for name, command in commands_of(main):
+        if name[0] == group:
+            assert command.help.split(".")[0].split(";")[0].split("\n")[0] in " ".join(listed.split())
