@@ -91,12 +91,19 @@ def read_results(path: str | os.PathLike[str]) -> Results:
 def _load(path: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: cannot be read: No such file; expected a folder that `d3wrap compare` or `d3wrap ablate` wrote, "
+            "what their --out names"
+        ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise DataError(f"{path}: not JSON as d3wrap writes it: {error}") from error
     kinds = {"schema": str, "created": str, "command": list, "config": dict, "runs": list, "summary": list}
     found = stored.get("schema") if isinstance(stored, dict) else None
+    if found is None:
+        raise DataError(f"{path}: schema: expected {SCHEMA!r}, found none: this is not of `d3wrap compare`")
     if found != SCHEMA:
         raise DataError(f"{path}: schema: expected {SCHEMA!r}, found {found!r}; write the results with this version")
     if set(stored) != set(kinds):

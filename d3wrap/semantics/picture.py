@@ -155,7 +155,9 @@ class _Page:
         axes.set_yticks([])
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        self._heading(self.table[0], 0.12, "All pairs of classes", f"{len(pairs):,} pairs")
+        self._heading(
+            self.table[0], 0.12, "All pairs of classes", f"{len(pairs):,} pair{'' if len(pairs) == 1 else 's'}"
+        )
 
     def against(self, found: Diagnosis, other: Diagnosis, agreed: Agreement) -> None:
         left, top, width, height = self.plot
@@ -177,7 +179,7 @@ class _Page:
         k = len(found.neighbours[0])
         more = "those with the nearest others, nearest first, and cosines"
         if agreed is not None:
-            more += f"; of the {k} nearest {k * agreed.overlap:.1f} are the same ({k * agreed.chance:.1f} by chance)"
+            more += f"; of the {k} nearest {k * agreed.overlap:.2f} are the same ({k * agreed.chance:.2f} by chance)"
         self._heading(left, top, "Closest classes", more)
         ranked = closest_first(found)[: self.lines]
         for number, one in enumerate([found] if other is None else [found, other]):

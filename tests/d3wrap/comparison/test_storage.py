@@ -83,7 +83,13 @@ def test_nan_is_refused_wherever_it_stands(tmp_path, written):
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"results\.json: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"results\.json: cannot be read: No such file; expected a folder .* --out"):
+        read_results(tmp_path)
+
+
+def test_results_of_another_command_are_said_to_be_that(tmp_path):
+    (tmp_path / "results.json").write_text('{"recipes": [], "command": []}')
+    with pytest.raises(DataError, match="found none: this is not of `d3wrap compare`"):
         read_results(tmp_path)
 
 
