@@ -121,6 +121,16 @@ def test_weights_in_the_cache_are_found_without_a_network(hub):
     assert asked == []
 
 
+def test_of_several_files_in_the_cache_the_first_asked_for_is_taken(hub):
+    _, cache, asked = hub
+    path = in_cache(cache, "timm/eye", "b.bin")
+    safe = path.with_name("a.safetensors")
+    safe.write_bytes(b"y")
+    assert find_on_hub("timm:eye", "timm/eye", ("a.safetensors", "b.bin")) == safe
+    assert find_on_hub("timm:eye", "timm/eye", ("b.bin", "a.safetensors")) == path
+    assert asked == []
+
+
 def test_weights_that_are_nowhere_are_said_with_what_to_type(hub):
     with pytest.raises(DataError) as caught:
         find_on_hub("timm:eye", "timm/eye@v2", ("a.safetensors", "b.bin"))
