@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from torch import Tensor
 
 from d3wrap.data.dataset import GZSLDataset
 from d3wrap.distilling.augment import as_float, resized
-from d3wrap.distilling.teacher import CHUNK, ImageTeacher, text_features
+from d3wrap.distilling.teacher import CHUNK, ImageTeacher, LiveTeacher, text_features
 from d3wrap.errors import DataError, ShapeError
 
 STATISTICS = 2048
-"""Training rows, the first, that the standardisation of inputs is taken from."""
+"""Images of training rows, the first, that the standardisation of channels is taken from."""
 CONSTANT = 1e-6
 """A standard deviation up to this is rounding."""
 
@@ -73,12 +74,21 @@ class DistillData:
         A feature that never changes has 1 in place of its deviation: other rows may differ in it, and must not become
         enormous.
         """
-        part = self.inputs[self.dataset.train[:STATISTICS].to(self.inputs.device)]
-        if self.are_images:
-            part = as_float(part)
+        rows = self.dataset.train.to(self.inputs.device)
+        # rows may lie in the order of their classes: channels hardly care, features do
+        part = as_float(self.inputs[rows[:STATISTICS]]) if self.are_images else self.inputs[rows]
         dims = (0, 2, 3) if self.are_images else (0,)
         std, mean = torch.std_mean(part.double(), dims, keepdim=True, correction=0)
         return mean.float().to(self.device), std.where(std > CONSTANT, 1.0).float().to(self.device)
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of images as a student sees them, and of the weights of a teacher that looks at them."""
+        found = {}
+        if self.are_images:
+            found["pixels"] = hashlib.sha256(self.inputs.cpu().contiguous().numpy()).hexdigest()
+        if isinstance(self.teacher, LiveTeacher):
+            found["weights of the teacher"] = self.teacher.model.weights.sha256
+        return found
 
     def batch(self, rows: Tensor) -> Tensor:
         """Return the inputs of rows ``[m]`` as they are stored, on :attr:`device`."""

@@ -86,6 +86,7 @@ def run_distillation(
             "weights": dict(recipe.weights),
             "settings": dataclasses.asdict(settings),
             **made_of,
+            "hashes": data.hashes(),
         },
         seed=seed,
         arm="distilled",

@@ -68,6 +68,7 @@ def test_a_run_leaves_what_it_is_made_of_and_what_it_reached(do, tmp_path, setti
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["config"]["settings"]["epochs"] == settings.epochs
     assert manifest["config"]["recipe"] == "cls+contrastive@own"
+    assert list(manifest["config"]["hashes"]) == ["pixels"]
 
 
 def test_a_finished_run_is_not_repeated_and_another_is_not_written_over(do, tmp_path, monkeypatch):

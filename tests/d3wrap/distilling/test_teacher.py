@@ -153,6 +153,26 @@ def test_inputs_are_standardised_by_training_rows(data):
     torch.testing.assert_close(features.statistics()[0], data.dataset.train_features.mean(0)[None])
 
 
+def test_features_are_standardised_by_all_training_rows_because_classes_may_follow_one_another(data, monkeypatch):
+    monkeypatch.setattr("d3wrap.distilling.data.STATISTICS", 3)
+    mean, _ = replace(data, inputs=data.dataset.features).statistics()
+    torch.testing.assert_close(mean, data.dataset.train_features.mean(0)[None])
+    assert not torch.allclose(
+        data.statistics()[0], (data.inputs[data.dataset.train] / 255).mean((0, 2, 3))[:, None, None]
+    )
+
+
+def test_what_no_file_vouches_for_is_hashed(data):
+    before = data.hashes()
+    assert list(before) == ["pixels"]
+    changed = data.inputs.clone()
+    changed[0, 0, 0, 0] ^= 1
+    assert replace(data, inputs=changed).hashes() != before
+    assert replace(data, inputs=data.dataset.features).hashes() == {}
+    live = replace(data, teacher=LiveTeacher(model([], features=lambda images: images.flatten(1)[:, 50:55])))
+    assert live.hashes() == {**before, "weights of the teacher": live.teacher.model.weights.sha256}
+
+
 def test_a_feature_that_never_changes_in_training_rows_is_left_as_long_as_it_is(data):
     """Pixels at the edge of digits are such: where another row has one, it must not drown all others."""
     features = data.dataset.features.clone()
