@@ -68,7 +68,6 @@ def distill(
         "settings": {one.key: one.value for one in settings},
         "threads": threads,
     }
-    executor = runs.begin(config, threads)
     source = Source(
         source=options["source"],
         texts=named,
@@ -92,7 +91,9 @@ def distill(
         for seed in seeds
         for recipe in parsed
     ]
-    data = opened(jobs[0])  # whatever is wrong with it shows before anything is trained
+    with runs.checking():
+        executor = runs.begin(config, threads)
+        data = opened(jobs[0])  # whatever is wrong with it shows before anything is trained
     dataset = data.dataset
     click.echo(
         f"{dataset.name}: {len(dataset.train)} training rows of {len(dataset.seen)} seen classes, "

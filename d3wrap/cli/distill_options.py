@@ -119,6 +119,8 @@ def texts_of(given: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"--text: two are called {name!r}: give one another name, NAME={source}")
         place = source.removeprefix(DIRECT)
         known = source == OWN or source == f"{DIRECT}dataset"
+        if not known and place.endswith(SUFFIX) and not Path(place).expanduser().exists():
+            raise ConfigError(f"--text {one}: {place}: no such file; `d3wrap semantics build --out {place}` makes one")
         if not known and not (place.endswith(SUFFIX) and Path(place).expanduser().is_file()):
             raise ConfigError(
                 f"--text {name}: expected {OWN!r} or a {SUFFIX} file of `d3wrap semantics build`, found {source!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from d3wrap.cli.options import Command, out_options
 from d3wrap.cli.out_folder import new_name, open_folder, stored_option
 from d3wrap.cli.run_options import checkpoint_option, executor_options
 from d3wrap.config import Override
+from d3wrap.errors import D3WrapError
 from d3wrap.executors import Executor, make_executor
 
 
@@ -54,6 +56,17 @@ class ManyRuns:
         if goes_on:
             click.echo(f"going on with what {self.folder}/ holds")
         return made
+
+    @contextmanager
+    def checking(self) -> Iterator[None]:
+        """Where something is wrong before a run begins, leave no new folder: it would refuse the mended command."""
+        there = self.folder.exists()
+        try:
+            yield
+        except D3WrapError:
+            if not there:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from d3wrap.distilling.augment import resized
 from d3wrap.distilling.data import DistillData, array_features, caption_features, mapped_texts
 from d3wrap.distilling.images import images_of
 from d3wrap.distilling.settings import DistillSettings
+from d3wrap.distilling.student import require_fit
 from d3wrap.distilling.teacher import ImageTeacher, LiveTeacher, StoredTeacher
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.files import sha256_of
@@ -79,7 +80,8 @@ class Source:
 def open_data(source: Source, settings: DistillSettings, device: str = "auto") -> DistillData:
     """Load everything; see :class:`Source`.
 
-    Raises :class:`~d3wrap.errors.DataError` for what cannot be read or does not fit, and
+    Raises :class:`~d3wrap.errors.DataError` for what cannot be read or does not fit,
+    :class:`~d3wrap.errors.ShapeError` for a student that cannot take the inputs, and
     :class:`~d3wrap.errors.ConfigError` for a teacher or text that makes no sense.
     """
     dataset = load_dataset(
@@ -92,6 +94,7 @@ def open_data(source: Source, settings: DistillSettings, device: str = "auto") -
     )
     on_device = _split_alone(dataset).to(resolve_device(device))
     inputs = _inputs(source, dataset, settings)
+    require_fit(settings, inputs.shape[1:])
     data = DistillData(on_device, inputs, _teacher(source, dataset, inputs, settings, on_device.labels.device), {})
     semantics, direct = {}, {}
     for name, place in source.texts.items():

@@ -89,7 +89,10 @@ class DistillSettings:
         if not 0 < self.least_area <= 1:
             raise ConfigError(f"least_area: expected a share in (0, 1], found {self.least_area!r}")
         if self.averaged > self.epochs:
-            raise ConfigError(f"averaged: expected at most epochs ({self.epochs}), found {self.averaged!r}")
+            raise ConfigError(
+                f"averaged: expected at most epochs ({self.epochs}), found {self.averaged!r}: set "
+                f"averaged={self.epochs} too"
+            )
 
 
 PRESETS: Mapping[str, DistillSettings] = {

@@ -85,6 +85,21 @@ def residual_network(channels: int, width: int, blocks: int, out_dim: int, *, ha
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, out_dim))
 
 
+def require_fit(settings: DistillSettings, shape: Sequence[int]) -> None:
+    """Raise :class:`~d3wrap.errors.ShapeError` where the student cannot take inputs of ``shape``, one row's."""
+    name = settings.student
+    if name == "mlp" and len(shape) != 1:
+        raise ShapeError(
+            f"student 'mlp' takes features [n, d], the inputs are images {list(shape)}: leave --images out, or add "
+            "--set student=residual"
+        )
+    if (name == "residual" or name.startswith(TIMM)) and len(shape) != 3:
+        raise ShapeError(
+            f"student {name!r} takes images, the inputs are {shape[0]} features: give --images, or for a student on "
+            "features --preset features"
+        )
+
+
 def new_student(settings: DistillSettings, shape: Sequence[int], out_dim: int, mean: Tensor, std: Tensor) -> Student:
     """Return an untrained student for inputs of ``shape`` (one row's: ``(c, h, w)`` or ``(d,)``).
 
@@ -93,12 +108,9 @@ def new_student(settings: DistillSettings, shape: Sequence[int], out_dim: int, m
     :class:`~d3wrap.errors.ConfigError` for a student that does not exist and
     :class:`~d3wrap.errors.MissingExtraError` without timm.
     """
+    require_fit(settings, shape)
     name = settings.student
     if name == "mlp":
-        if len(shape) != 1:
-            raise ShapeError(
-                f"student 'mlp' takes features [n, d], the inputs are images {list(shape)}: use 'residual'"
-            )
         network: nn.Module = nn.Sequential(
             nn.Linear(shape[0], settings.hidden),
             nn.BatchNorm1d(settings.hidden),
@@ -106,10 +118,6 @@ def new_student(settings: DistillSettings, shape: Sequence[int], out_dim: int, m
             nn.Linear(settings.hidden, out_dim),
         )
     elif name == "residual" or name.startswith(TIMM):
-        if len(shape) != 3:
-            raise ShapeError(
-                f"student {name!r} takes images, the inputs are {shape[0]} features: give --images or 'mlp'"
-            )
         network = _image_network(settings, shape[0], out_dim)
         # convolutions on a CPU, and mixed precision on a GPU, are faster so; values are the same
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -89,3 +89,32 @@ def test_runs_that_fail_are_named_and_the_others_are_kept(out):
     assert "give --captions" in done.output
     assert (out / "cls@own" / "seed-0" / "result.json").exists()
     assert "give --captions" in (out / "caption@own" / "seed-0" / "error.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--teacher", "timm:resnet10t"], "needs images in colour: give --images"),
+        (["--set", "student=residual", "--data", "synthetic"], "give --images, or for a student on features --preset"),
+    ],
+)
+def test_what_is_wrong_before_a_run_leaves_nothing_in_the_way_of_the_mended_command(wrong, message, out):
+    refused = run(*QUICK, *wrong, "--recipe", "mse", "--out", str(out))
+    assert refused.exit_code != 0
+    assert message in refused.output
+    assert not out.exists()
+    done = run(*QUICK, "--recipe", "mse", "--set", "shots=0", "--out", str(out))
+    assert done.exit_code == 0, done.output
+
+
+def test_a_finished_distillation_is_kept_whatever_the_next_command_gets_wrong(out):
+    command = [*QUICK, "--set", "shots=0", "--recipe", "mse", "--text", "mine=own", "--out", str(out)]
+    assert run(*command).exit_code == 0
+    before = (out / "results.json").read_bytes()
+    assert run(*command, "--teacher", "timm:resnet10t").exit_code != 0
+    assert (out / "results.json").read_bytes() == before
+
+
+def test_a_text_that_is_not_there_is_said_to_be_that():
+    said = run(*QUICK, "--text", "names=nothere.safetensors").output
+    assert "--text names=nothere.safetensors: nothere.safetensors: no such file; `d3wrap semantics build" in said

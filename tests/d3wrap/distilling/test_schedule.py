@@ -64,7 +64,7 @@ def test_presets_are_the_papers():
         ({"lr": 0.0}, "lr: expected a number above 0"),
         ({"shots": -1}, "shots: expected 0 or more"),
         ({"least_area": 0.0}, "least_area: expected a share"),
-        ({"epochs": 3}, r"averaged: expected at most epochs \(3\), found 5"),
+        ({"epochs": 3}, r"averaged: expected at most epochs \(3\), found 5: set averaged=3 too"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, message):
