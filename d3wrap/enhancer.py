@@ -220,7 +220,13 @@ class Enhancer:
         """Train the student one step on a real batch and on generated unseen features, and return the losses.
 
         Add ``.total`` to the generator's loss. Shapes: features ``[b, d]`` as in the dataset, labels ``[b]`` class ids.
+        Raises :class:`~d3wrap.errors.ShapeError` where there is not one label for each row.
         """
+        if labels.shape != features.shape[:1]:
+            raise ShapeError(
+                f"on_batch: features have shape {tuple(features.shape)}, labels {tuple(labels.shape)}: expected a "
+                "class id for each row"
+            )
         self.prepare()
         if not self._on_batch.plugins:
             return Losses({}, features.new_zeros(()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import nn
@@ -40,11 +41,23 @@ def adapt(network: nn.Module, *, adapter: str | None = None, plugins: Plugins | 
                 f"{', '.join(plugins.adapters) or 'none installed'}): name one with adapter=..."
             )
         adapter = fitting[0]
+    build = plugins.adapter(adapter).build
+    _require_options(adapter, build, options)
     try:
-        adapted: Adapted = plugins.adapter(adapter).build(network, **options)
+        adapted: Adapted = build(network, **options)
     except TypeError as error:
         raise ConfigError(f"adapter {adapter!r}: {error}") from error
     return adapted
+
+
+def _require_options(adapter: str, build: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raise :class:`~d3wrap.errors.ConfigError` for an option that the adapter cannot do without."""
+    taken = list(inspect.signature(build).parameters.values())[1:]  # the first is the network
+    for one in taken:
+        if one.kind is one.KEYWORD_ONLY and one.default is one.empty and one.name not in options:
+            given = [name for name in options if all(name != other.name for other in taken)]
+            found = f", found {', '.join(given)}" if given else ""
+            raise ConfigError(f"adapter {adapter!r} needs {one.name}: adapt(network, {one.name}=…){found}")
 
 
 def resolve_settings(

@@ -19,6 +19,7 @@ from d3wrap.manager import Plugins
 from d3wrap.protocol.choice import Search
 from d3wrap.settings import D3Settings
 from d3wrap.training.precision import resolve_device
+from d3wrap.weights import check_names
 from d3wrap.wrap import resolve_settings
 
 DATA = ("source", "features", "split", "semantics", "scale", "train_fraction", "fraction_seed")
@@ -51,11 +52,13 @@ def plan(generator: str, options: Mapping[str, Any], plugins: Plugins) -> Plan:
     for name in options.get("classifiers", ()):
         if name not in CLASSIFIERS:
             raise ConfigError(f"--classifier: no classifier is called {name!r}{did_you_mean(name, CLASSIFIERS)}")
+    d3 = apply_overrides(D3Settings(formulation=options["formulation"], teacher=options["teacher"]), options["d3"])
+    _check_weights(d3, plugins)
     return Plan(
         generator=generator,
         preset=options["preset"],
         settings=settings,
-        d3=apply_overrides(D3Settings(formulation=options["formulation"], teacher=options["teacher"]), options["d3"]),
+        d3=d3,
         classifiers=options.get("classifiers", CLASSIFIERS),
         precision=options["precision"],
         log_every=options["log_every"],
@@ -64,6 +67,14 @@ def plan(generator: str, options: Mapping[str, Any], plugins: Plugins) -> Plan:
         protocol=options["protocol"],
         search=Search(options["choose_points"], options["choose_samples"], options["choose_folds"]),
     )
+
+
+def _check_weights(settings: D3Settings, plugins: Plugins) -> None:
+    """Raise :class:`~d3wrap.errors.ConfigError` for a weight of no loss that a plugin could give."""
+    known = [f"{name}/{term}" for name, spec in plugins.objectives.items() for term in spec.terms]
+    known += [*plugins.objectives, *plugins.freeze("on_batch").plugins, *plugins.freeze("on_classifier_step").plugins]
+    for name in ("student_weights", "generator_weights", "classifier_weights"):
+        check_names(getattr(settings, name), known, f"--d3 {name}")
 
 
 def new_folder(out: Path | None, overwrite: bool, command: str) -> Path:

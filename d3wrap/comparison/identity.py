@@ -43,6 +43,10 @@ def bits_depend_on(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return what differs between two mappings that JSON can hold, in words; empty where nothing does."""
     before, after = (dict(_leaves(json.loads(json.dumps(one)))) for one in (there, now))
+    for one, other in ((before, after), (after, before)):
+        # An empty mapping is told by what the other one has in it.
+        for key in [k for k, v in one.items() if v == {} and any(name.startswith(f"{k}.") for name in other)]:
+            del one[key]
     found = [
         f"{key} is {_shown(before, key)} there and {_shown(after, key)} now"
         for key in dict.fromkeys([*before, *after])

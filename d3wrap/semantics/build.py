@@ -79,7 +79,7 @@ def encoder_settings(encoder: EncoderSpec, settings: Mapping[str, Any] | Sequenc
     chosen = apply_overrides(encoder.settings(), settings)
     for name in encoder.required:
         if getattr(chosen, name) in ("", None):
-            raise ConfigError(f"encoder {encoder.name} needs --set {name}=…; `d3wrap plugins show` says what it is")
+            raise ConfigError(f"encoder {encoder.name} needs --set {name}=…; docs/semantics.md says what it takes")
     return chosen
 
 

@@ -173,8 +173,13 @@ class Deep(nn.Module):
 
 
 def test_the_noise_width_must_be_given():
-    with pytest.raises(ConfigError, match=r"adapter 'gan'.*noise_dim"):
+    with pytest.raises(ConfigError, match=r"^adapter 'gan' needs noise_dim: adapt\(network, noise_dim=…\)$"):
         d3wrap.adapt(Foreign())
+
+
+def test_options_given_are_told_beside_the_one_that_is_missing():
+    with pytest.raises(ConfigError, match=r"^adapter 'gan' needs noise_dim: .*, found noise_dims$"):
+        d3wrap.adapt(Foreign(), noise_dims=3, order=None)
 
 
 def test_only_networks_are_accepted_and_only_known_adapters():

@@ -245,3 +245,10 @@ def test_nothing_to_add_leaves_the_own_gradients(tiny, enhancer_of_tiny):
     own = own_gradients(enhancer)
     found = enhancer.add_gradients(own, enhancer.on_batch(*real(tiny)), list(enhancer.generator.parameters()))
     assert all(a is b for a, b in zip(own, found, strict=True))
+
+
+def test_there_is_a_label_for_each_row(tiny, enhancer_of_tiny):
+    features, labels = real(tiny)
+    for wrong in (labels[1:], labels[:, None], labels[:0]):
+        with pytest.raises(ShapeError, match=r"on_batch: features have shape .*: expected a class id for each row"):
+            enhancer_of_tiny().on_batch(features, wrong)

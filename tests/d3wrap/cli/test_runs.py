@@ -153,6 +153,11 @@ FAULTS = [
     (["--set", "hidden=x"], "--set hidden: expected an integer"),
     (["--d3", "gradient_share=-1"], "gradient_share: expected 0 or more, found -1"),
     (["--d3", "relation=all"], "--d3 relation: expected one of 'classes', 'groups', 'gram'"),
+    (
+        ["--d3", "student_weights={vl-mze: 1}"],
+        "--d3 student_weights: no loss is called 'vl-mze'; did you mean 'vl-mse'?",
+    ),
+    (["--d3", "generator_weights={id2sd/label: 1}"], "did you mean 'id2sd/labels'?"),
     (["--classifier", "softmacs"], "no classifier is called 'softmacs'; did you mean 'softmax'?"),
     (["--seeds", "0"], "expected at least one seed"),
     (["--seeds", "1,1"], "none twice"),

@@ -53,9 +53,11 @@ def test_of_many_differences_some_are_shown():
     there, now = ({f"key{i}": value for i in range(9)} for value in ("a", "b"))
     assert differences(there, now).endswith('key4 is "a" there and "b" now and 4 more')
     assert differences({"a": [1, 2]}, {"a": (1, 2)}) == ""
-    assert (
-        differences({"a": {}}, {"a": {"b": None}}) == "a is {} there and missing now, a.b is missing there and null now"
-    )
+    # what the one has in a mapping tells that it is empty in the other
+    assert differences({"d3": {}}, {"d3": {"alpha": 2}}) == "d3.alpha is missing there and 2 now"
+    assert differences({"d3": {"alpha": 2}}, {"d3": {}}) == "d3.alpha is 2 there and missing now"
+    assert differences({"d3": {}, "seed": 1}, {"seed": 1}) == "d3 is {} there and missing now"
+    assert differences({"a": {}}, {"a": {"b": None}}) == "a.b is missing there and null now"
 
 
 def test_metrics_are_readable_line_by_line_at_any_time(tmp_path):
