@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -16,6 +17,16 @@ from d3wrap.data.dataset import GZSLDataset
 def counted(number: int, word: str) -> str:
     """Return ``3 seeds`` or ``1 seed``."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def stoppable(how: str) -> Iterator[None]:
+    """Where a key stops what is done, say how it goes on: ``how`` ends the sentence."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped; {how}", err=True)
+        raise
 
 
 def described(dataset: GZSLDataset) -> str:

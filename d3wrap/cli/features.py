@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from d3wrap.cli.config_option import config_option
-from d3wrap.cli.doing import counted
+from d3wrap.cli.doing import counted, stoppable
 from d3wrap.cli.features_options import (
     join_out_option,
     label_options,
@@ -77,7 +77,7 @@ def extract(
     network = load_image_model(model, options, resolve_device(device))
     for line in _described(network):
         click.echo(line, err=True)
-    with _bar() as on_done:
+    with stoppable("the same command goes on"), _bar() as on_done:
         record = extract_features(
             images, network, out, labels=labels, pace=pace, skip_broken=skip_broken, overwrite=overwrite,
             say=_say, on_done=on_done,

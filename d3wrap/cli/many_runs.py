@@ -13,6 +13,7 @@ from typing import Any
 import click
 import torch
 
+from d3wrap.cli.doing import stoppable
 from d3wrap.cli.options import Command, out_options
 from d3wrap.cli.out_folder import new_name, open_folder, stored_option
 from d3wrap.cli.run_options import checkpoint_option, executor_options
@@ -71,11 +72,8 @@ class ManyRuns:
     @contextmanager
     def stoppable(self) -> Iterator[None]:
         """Where a key stops the runs, say how they go on."""
-        try:
+        with stoppable(f"the same command with --out {self.folder} goes on"):
             yield
-        except KeyboardInterrupt:
-            click.echo(f"\nstopped; the same command with --out {self.folder} goes on", err=True)
-            raise
 
 
 def many_runs(command: str) -> Callable[[Command], Command]:

@@ -10,6 +10,7 @@ import click
 
 from d3wrap.cli import prepare
 from d3wrap.cli.config_option import config_option
+from d3wrap.cli.doing import stoppable
 from d3wrap.cli.options import data_options, device_options, out_options, protocol_options, training_options
 from d3wrap.cli.out_folder import as_json, new_name, open_folder
 from d3wrap.cli.run_options import checkpoint_option, log_option
@@ -77,6 +78,7 @@ def train(
             if goes_on:
                 click.echo(f"going on with what {path}/ holds")
             with (
+                stoppable(f"the same command with --out {path} goes on"),
                 watching(f"{generator} {arm}, seed {seed}") as on_log,
                 RunLoggers(path, plugins, log_to, dataset.features.device) as loggers,
             ):

@@ -215,3 +215,13 @@ def test_help_is_good_enough_to_start_from(run):
     text = " ".join(run("compare", "--help").split())
     for words in ("Start here:", "d3wrap compare --config compare.yaml", "paired by seed", "--overwrite", "--d3"):
         assert words in text
+
+
+def test_where_a_key_stops_training_it_says_how_to_go_on(run, monkeypatch, tmp_path):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("d3wrap.cli.train.run_training", stop)
+    said = run("train", *TINY, "--arm", "baseline", code=130)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert f"stopped; the same command with --out runs/{folder.name} goes on\n" in said

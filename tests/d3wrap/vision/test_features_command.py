@@ -196,6 +196,16 @@ def test_broken_images_stop_it_at_the_end_and_are_skipped_if_asked(typed, zoo, t
     assert data.provenance["left out"] == "2 broken images: cat/cat2.png, dog/dog5.png"
 
 
+def test_where_a_key_stops_extraction_it_says_how_to_go_on(typed, as_dataset, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("d3wrap.cli.features.extract_features", stop)
+    done = typed(*as_dataset)
+    assert done.exit_code == 130
+    assert "stopped; the same command goes on\n" in done.output
+
+
 def test_one_broken_image_is_one(typed, zoo, as_dataset):
     (zoo / "cat/cat2.png").write_bytes(b"")
     assert "1 of 15 images is broken" in typed(*as_dataset).output
