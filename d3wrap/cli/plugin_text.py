@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from d3wrap.manager import LoadedPlugin
 from d3wrap.plugin_registry import Spec
@@ -37,13 +38,19 @@ def _spec_lines(spec: Spec) -> Iterator[str]:
             yield f"  search: {', '.join(spec.search)}"
         yield "  settings:"
         for field in dataclasses.fields(spec.settings):
-            yield f"    {field.name}: {field.type} ({', '.join(_values(spec, field.name))})"
+            yield f"    {field.name}: {_type(spec.settings, field)} ({', '.join(_values(spec, field.name))})"
     if isinstance(spec, EncoderSpec):
         yield f"  reference: {spec.reference}"
         yield "  settings:"
         for field in dataclasses.fields(spec.settings):
             default = "must be given" if field.name in spec.required else repr(field.default)
-            yield f"    {field.name}: {field.type} ({default})"
+            yield f"    {field.name}: {_type(spec.settings, field)} ({default})"
+
+
+def _type(settings: type[Any], field: dataclasses.Field[Any]) -> str:
+    """Return a setting's type as its class says it; of a choice the values themselves."""
+    kind = get_type_hints(settings)[field.name]
+    return "|".join(map(str, get_args(kind))) if get_origin(kind) is Literal else str(field.type)
 
 
 def _values(spec: GeneratorSpec, field: str) -> Iterator[str]:

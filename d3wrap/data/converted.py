@@ -75,7 +75,7 @@ def read_converted(path: Path, limits: Limits) -> GZSLDataset:
 def _other(metadata: Mapping[str, str]) -> str:
     if ENTRY in metadata:
         return "holds class semantics alone: give it as --semantics"
-    return f"was not written by d3wrap (no 'd3wrap' entry in its header); {_AGAIN}"
+    return f"is no dataset that d3wrap wrote (no 'd3wrap' entry in its header); {_AGAIN}"
 
 
 _FILE = TensorFile(

@@ -54,6 +54,12 @@ def model_folder(model: str, encoder: str) -> Path:
         ) from error
 
 
+def require_described(folder: Path, encoder: str) -> None:
+    """Raise :class:`~d3wrap.errors.DataError` for a folder of something else, which libraries say in riddles."""
+    if next(folder.glob("*.json"), None) is None:
+        raise DataError(f"encoder {encoder}: {folder}: holds no .json file that describes a model")
+
+
 def _cached(name: str, revision: str | None) -> Path | None:
     """Return the folder in the cache, where it has weights in it."""
     import huggingface_hub as hub

@@ -36,6 +36,10 @@ class Table:
         return self.names != numbered(len(self.names))
 
 
+TEXTS = (".txt", ".tsv", ".json", ".yaml", ".yml")
+"""Endings of files with names or descriptions."""
+
+
 def read_table(source: str) -> Table:
     """Read semantics that ``source`` names.
 
@@ -53,6 +57,11 @@ def read_table(source: str) -> Table:
     if source.endswith(SUFFIX) and not is_name(source) and _holds_semantics(Path(source).expanduser()):
         found = read_semantics(Path(source).expanduser())
         return Table(f"{Path(source).stem} ({found.encoder})", found.matrix, found.class_names)
+    if source.endswith(TEXTS) and Path(source).expanduser().is_file():
+        raise DataError(
+            f"{source}: holds texts, and no semantics yet: `d3wrap semantics build --descriptions {source} --out "
+            "FILE.safetensors` makes them"
+        )
     dataset = read_dataset(source)
     return Table(f"{dataset.name} ({dataset.provenance['semantics']})", dataset.semantics, dataset.class_names)
 

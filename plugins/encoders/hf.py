@@ -15,7 +15,7 @@ from torch import Tensor
 from d3wrap import hookimpl
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.semantics.cut import note_cut
-from d3wrap.semantics.hub import model_folder
+from d3wrap.semantics.hub import model_folder, require_described
 from d3wrap.specs import EncoderSettings, EncoderSpec
 from d3wrap.vision.importing import import_extra
 from d3wrap.vision.weights_files import sha256_of_state
@@ -48,6 +48,7 @@ class HFEncoder:
     def __init__(self, settings: HFSettings, device: torch.device) -> None:
         transformers = import_extra("transformers", "transformers", "text", "encoder hf")
         folder = model_folder(settings.model, "hf")
+        require_described(folder, "hf")
         with quiet():
             try:
                 # Whatever a folder's files ask for, no code of it is run.

@@ -109,6 +109,10 @@ def _found(library: Any, settings: OpenCLIPSettings) -> tuple[str, dict[str, Any
             )
         file = _weights_in(model_folder(repository, "open_clip"), file_name)
         return architecture, {"pretrained": str(file), "force_quick_gelu": bool(tagged.get("quick_gelu"))}
+    if not (tag or Path(settings.model).is_dir()):
+        raise ConfigError(
+            f"{PURPOSE}: model is no folder here and no architecture of OpenCLIP{_near(architecture, known)}"
+        )
     folder = model_folder(settings.model, "open_clip")
     if not (folder / CONFIG).is_file():
         raise DataError(f"{PURPOSE}: {folder} has no {CONFIG}, so it is no model of OpenCLIP; try --encoder hf")

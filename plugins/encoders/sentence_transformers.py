@@ -14,7 +14,7 @@ from d3wrap import hookimpl
 from d3wrap.errors import ConfigError, DataError
 from d3wrap.plugins.encoders.hf import quiet
 from d3wrap.semantics.cut import note_cut
-from d3wrap.semantics.hub import model_folder
+from d3wrap.semantics.hub import model_folder, require_described
 from d3wrap.specs import EncoderSettings, EncoderSpec
 from d3wrap.vision.importing import import_extra
 from d3wrap.vision.weights_files import sha256_of_state
@@ -45,6 +45,7 @@ class SentenceEncoder:
         purpose = "encoder sentence-transformers"
         library = import_extra("sentence_transformers", "sentence-transformers", "text", purpose)
         folder = model_folder(settings.model, "sentence-transformers")
+        require_described(folder, "sentence-transformers")
         with quiet():
             try:
                 # Whatever a folder's files ask for, no code of it is run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 from d3wrap.errors import ConfigError, did_you_mean
@@ -162,5 +163,8 @@ def find_source(name: str) -> Source:
         raise ConfigError(f"{name} comes with d3wrap, there is nothing to fetch: type d3wrap data info {name.lower()}")
     known = {key.upper(): source for source in SOURCES for key in (source.name, *source.aliases)}
     if name.upper() not in known:
-        raise ConfigError(f"no dataset {name!r} can be fetched{did_you_mean(name.upper(), known)}")
+        spelt = {one.name.upper(): one.name for one in SOURCES}
+        near = difflib.get_close_matches(name.upper(), spelt, n=1)
+        meant = spelt[near[0]] if near else name
+        raise ConfigError(f"no dataset {name!r} can be fetched{did_you_mean(meant, spelt.values())}")
     return known[name.upper()]

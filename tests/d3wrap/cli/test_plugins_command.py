@@ -139,3 +139,9 @@ def test_our_own_plugins_keep_the_contract(name):
 
 def test_check_of_an_unknown_plugin_suggests_one():
     assert "did you mean 'clswgan'" in run("check", "clsgan", code=1)
+
+
+def test_a_choice_is_shown_by_its_values():
+    said = CliRunner().invoke(main, ["plugins", "show", "hf"]).output
+    assert "    pooling: auto|mean|first|last ('auto')\n" in said
+    assert "    model: str (must be given)\n" in said

@@ -246,7 +246,7 @@ BROKEN = {
     "converted rubbish": (other_file("a.safetensors", b"{}" * 40), "a.safetensors: is not a sound safetensors"),
     "foreign safetensors": (
         lambda t, m: save_file({"x": np.ones(2)}, t / "a.safetensors") or t / "a.safetensors",
-        "a.safetensors: was not written by d3wrap",
+        "a.safetensors: is no dataset that d3wrap wrote",
     ),
     "converted bad JSON": (converted(lambda header: header[:-2]), "broken.safetensors: its header is not JSON"),
     "converted version": (converted(header_with(version=99)), "has format version 99, this d3wrap reads version 1"),

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from d3wrap.errors import ConfigError, DataError, MissingExtraError
-from d3wrap.semantics.hub import model_folder
+from d3wrap.semantics.hub import model_folder, require_described
 
 
 class Hub:
@@ -57,6 +57,14 @@ def test_a_folder_is_taken_before_anything_else(tmp_path, monkeypatch, hub):
     monkeypatch.chdir(tmp_path)
     assert model_folder("own/model", "hf").samefile(tmp_path / "own" / "model")
     assert asked.asked == []
+
+
+def test_a_folder_of_something_else_is_no_model(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match=r"encoder hf: .*: holds no \.json file that describes a model"):
+        require_described(tmp_path, "hf")
+    (tmp_path / "config.json").touch()
+    require_described(tmp_path, "hf")
 
 
 @pytest.mark.parametrize("model", ["/no/such/folder", "bert-base", "a/b/c", "../x y", "?"])

@@ -62,6 +62,7 @@ def test_one_is_drawn(tmp_path, drawn, classes):
     assert names == ([f"class {place} of a very long name" for place in order] if classes <= picture.NAMES else [])
     assert sum(bar.get_height() for bar in histogram.patches) == classes * (classes - 1) / 2
     assert "All pairs of classes" in texts_of(page)
+    assert f"{classes * (classes - 1) // 2:,} pair{'s' if classes > 2 else ''}" in texts_of(page)
 
 
 def test_two_are_drawn_in_one_order_and_what_both_find_is_in_colour(tmp_path, drawn):
@@ -69,6 +70,9 @@ def test_two_are_drawn_in_one_order_and_what_both_find_is_in_colour(tmp_path, dr
     agreed = agreement(found, other)
     picture.draw(tmp_path / "two.PNG", found, other, agreed)
     (page,) = drawn
+    k = len(found.neighbours[0])
+    said = f"of the {k} nearest {k * agreed.overlap:.2f} are the same ({k * agreed.chance:.2f} by chance)"
+    assert any(said in text for text in texts_of(page))
     _, _, second, _, scatter = page.figure.axes
     order = picture.similar_together(found.cosines.numpy())
     shown = np.asarray(second.images[0].get_array())

@@ -86,6 +86,14 @@ def test_what_is_broken_is_said_by_what_reads_it(tmp_path):
         read_table(str(tmp_path / "broken.safetensors"))
 
 
+def test_texts_are_told_what_makes_semantics_of_them(tmp_path):
+    (tmp_path / "animals.tsv").write_text("zebra\tstriped\n")
+    with pytest.raises(DataError, match=r"animals\.tsv: holds texts, and no semantics yet: `d3wrap semantics build"):
+        read_table(str(tmp_path / "animals.tsv"))
+    with pytest.raises(DataError, match="no such file"):
+        read_table(str(tmp_path / "none.tsv"))
+
+
 def test_classes_are_put_in_order_by_name_and_else_by_number():
     named = Table("one", torch.eye(3), ("Water Lily", "iris", "rose"))
     other = Table("other", torch.zeros(3, 1), ("rose", "water_lily", "iris"))

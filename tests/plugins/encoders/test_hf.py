@@ -156,6 +156,9 @@ def test_what_it_depends_on_is_said(bert):
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
+    with pytest.raises(DataError, match=f"encoder hf: {tmp_path}: holds no .json file"):
+        encoder(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(DataError, match=f"encoder hf: {tmp_path}: "):
         encoder(tmp_path)
 

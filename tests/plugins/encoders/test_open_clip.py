@@ -137,6 +137,8 @@ def test_never_random_weights(tiny, folder, tmp_path):
 def test_faults_of_settings_are_named(tiny, tmp_path):
     with pytest.raises(ConfigError, match="with weights, model is an architecture, found 'ViT-B-23'; did you mean"):
         encoder("ViT-B-23", weights="a.safetensors")
+    with pytest.raises(ConfigError, match="no folder here and no architecture of OpenCLIP, found 'ViT-B-33'; did you"):
+        encoder("ViT-B-33")
     with pytest.raises(ConfigError, match="no such file, expected a file of weights"):
         encoder("tiny-for-tests", weights=str(tmp_path / "absent.pt"))
     (tmp_path / "broken.pt").write_bytes(b"nothing of the kind")

@@ -95,7 +95,7 @@ def test_a_folder_that_names_a_module_of_its_own_is_refused(folder, tmp_path):
 
 
 def test_faults_are_named(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=f"encoder sentence-transformers: {tmp_path}"):
+    with pytest.raises(DataError, match=f"encoder sentence-transformers: {tmp_path}: holds no .json file"):
         encoder(tmp_path)
     with pytest.raises(ConfigError, match="batch_size is 0"):
         SentenceSettings(batch_size=0)

@@ -13,7 +13,7 @@ from d3wrap.cli import main
 from d3wrap.data import load_dataset
 from d3wrap.data.fetching import SOURCES, find_source
 from d3wrap.data.fetching.record import NAME, Record
-from d3wrap.errors import DataError
+from d3wrap.errors import ConfigError, DataError
 from d3wrap.files import sha256_of
 
 FURTHER = [source for source in SOURCES if source.archive.plain]
@@ -134,3 +134,9 @@ def test_from_the_command_to_a_dataset_that_loads(server, further, pack, make, t
     assert "CUB-sent: downloaded\n" in result.stderr
     with make.parsing_here():
         make.same(load_dataset(out / "CUB", split="sent_splits"), load_dataset(made))
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("CUBB", "CUB"), ("cub-snet", "CUB-sent")])
+def test_a_misspelt_name_is_told_the_nearest_as_it_is_spelt(wrong, meant):
+    with pytest.raises(ConfigError, match=f"did you mean {meant!r}.*AWA1-val"):
+        find_source(wrong)
