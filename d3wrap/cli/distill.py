@@ -47,9 +47,18 @@ def distill(
     """Distil a teacher's features into a small student, and measure it on classes it was never trained on.
 
     The student learns from images (--images) or features; the teacher's features are the dataset's, or a file. Each
-    --recipe is trained from each seed and shown in one table, paired by seed. Stopped or killed, the same command with
+    --recipe is trained from each seed and shown in one table, paired by seed.
+
+    \b
+    Start here:
+      d3wrap distill --data digits --preset features --recipe cls --recipe mse+contrastive --seeds 3
+      d3wrap distill --data data/FLO --features mbv2 --images images64.zip --recipe cls --recipe cls+contrastive
+      d3wrap distill --data data/FLO --features mbv2 --images images64.zip --text names=names.safetensors
+      d3wrap distill --config distill.yaml --pictures --export
+
+    Stopped or killed, the same command with
     the same --out goes on; it may then have other recipes and seeds, and what is finished is not repeated.
-    """
+    """  # noqa: D301 (\b keeps click from wrapping the examples)
     plugins = load_plugins()
     chosen = apply_overrides(PRESETS[preset], settings)
     named = texts_of(texts)

@@ -24,6 +24,8 @@ from d3wrap.wrap import resolve_settings
 
 DATA = ("source", "features", "split", "semantics", "scale", "train_fraction", "fraction_seed")
 OF_TEACHER = ("teacher_features", "text_features")
+OWN_OPTIONS = ("formulation", "teacher")
+"""Settings of D³ that are not given with ``--d3``: two values would be one too many."""
 MARK = "run.json"
 """File that says a folder was written by train or compare, and may be overwritten."""
 
@@ -52,6 +54,9 @@ def plan(generator: str, options: Mapping[str, Any], plugins: Plugins) -> Plan:
     for name in options.get("classifiers", ()):
         if name not in CLASSIFIERS:
             raise ConfigError(f"--classifier: no classifier is called {name!r}{did_you_mean(name, CLASSIFIERS)}")
+    for override in options["d3"]:
+        if override.key in OWN_OPTIONS:
+            raise ConfigError(f"--d3 {override.key}: has an option of its own, type --{override.key} {override.value}")
     d3 = apply_overrides(D3Settings(formulation=options["formulation"], teacher=options["teacher"]), options["d3"])
     _check_weights(d3, plugins)
     return Plan(

@@ -155,7 +155,9 @@ def _announce(tuning: Tuning) -> None:
     budget = tuning.budget
     limit = "" if budget.timeout is None else f", or until {budget.timeout:g} s are over"
     seeds = counted(len(budget.seeds), "seed")
-    click.echo(f"each arm: {budget.trials} trials{limit}, {seeds} each, in validation worlds of the training images")
+    click.echo(
+        f"each arm: {counted(budget.trials, 'trial')}{limit}, {seeds} each, in validation worlds of the training images"
+    )
     for arm in ARMS:
         space = "  ".join(f"{key}={values}" for key, values in of_arm(tuning.space, arm).items())
         click.echo(f"{arm:8} searches {space}")

@@ -85,7 +85,7 @@ class DistillData:
         """Return the SHA-256 of images as a student sees them, and of the weights of a teacher that looks at them."""
         found = {}
         if self.are_images:
-            found["pixels"] = hashlib.sha256(self.inputs.cpu().contiguous().numpy()).hexdigest()
+            found["pixels"] = hashlib.sha256(self.inputs.cpu().contiguous().numpy().data).hexdigest()
         if isinstance(self.teacher, LiveTeacher):
             found["weights of the teacher"] = self.teacher.model.weights.sha256
         return found

@@ -48,7 +48,7 @@ def draw_neighbours(job: DistillJob, data: DistillData, path: str | os.PathLike[
     rows = data.dataset.test_unseen
     features = student_features(trained_student(job, data), data, rows, job.settings, job.precision)
     found = find_neighbours(data, features, rows, job.settings.size, images=IMAGES, k=min(NEIGHBOURS, len(rows) - 1))
-    title = f"{data.dataset.name}: test images of unseen classes; student {job.label}"
+    title = f"{data.dataset.name}: test images of unseen classes; student {job.label}; green: the same class"
     neighbours_picture(path, data, found, title)
 
 

@@ -153,6 +153,7 @@ FAULTS = [
     (["--set", "hidden=x"], "--set hidden: expected an integer"),
     (["--d3", "gradient_share=-1"], "gradient_share: expected 0 or more, found -1"),
     (["--d3", "relation=all"], "--d3 relation: expected one of 'classes', 'groups', 'gram'"),
+    (["--d3", "teacher=vlm"], "--d3 teacher: has an option of its own, type --teacher vlm"),
     (
         ["--d3", "student_weights={vl-mze: 1}"],
         "--d3 student_weights: no loss is called 'vl-mze'; did you mean 'vl-mse'?",
